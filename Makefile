@@ -1,0 +1,47 @@
+# Each target does its own set-up: a fresh clone needs make and Python 3.11 or later (PYTHON=... names another one).
+
+READY := .venv/.ready
+BIN := .venv/bin
+TESTS ?=
+
+.PHONY: help demo serve test check format lint constraints clean
+
+help: ## What can be made here
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+demo: $(READY) ## Start a service, run the sample flows against a stub peer, show what they did, stop
+	@$(BIN)/python deploy/demo.py
+
+serve: $(READY) ## Run the service on data/ (API_PORT, API_TOKEN and DATA_PATH are obeyed)
+	@sh deploy/serve.sh
+
+test: $(READY) ## Run the tests (TESTS=tests/engine for some of them)
+	@$(BIN)/python -m pytest $(TESTS)
+
+check: lint test ## All that must hold before a commit: format, lint, types, floors, tests
+
+lint: $(READY)
+	@$(BIN)/ruff format --check --quiet . || { echo "Some files are not formatted: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --cache-dir .import_linter_cache > .venv/floors.txt || { cat .venv/floors.txt; exit 1; }
+
+format: $(READY) ## Format the code and mend what the linter can mend
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix --quiet .
+
+constraints: $(READY) ## Renew constraints.txt with the newest versions that pyproject.toml allows
+	@sh deploy/constraints.sh
+
+clean: ## Remove what make and the sample runs left behind
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf data/.octoflow data/logs data/output data/jobs.sqlite*
+	find engine functions tests deploy -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt
+	@sh deploy/setup.sh
+
+# The environment holds its own folder's name, so it is made again after the folder was moved or copied.
+ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
+.PHONY: $(READY)
+endif

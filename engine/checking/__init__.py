@@ -1,0 +1,111 @@
+"""A whole document: itself, its sub-flows and its templates, checked together and bound to one revision.
+
+Nothing here compiles an expression, which would be running it: that is for a job's process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from engine.catalog import Catalog
+from engine.checking.structure import check_flow, parse_flow
+from engine.checking.whole import Part, Watched, Whole
+from engine.errors import DocumentInvalid, FileMissing, FlowNotFound, OctoflowError
+from engine.files import FileStat
+from engine.models.flow import Document, Flow
+from engine.models.problem import Problem
+from engine.reading import ReadingError
+
+__all__ = ["CheckedDocument", "Checker", "check_flow", "parse_flow"]
+
+MAX_KEPT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedDocument:
+    """A document without errors. `parts` are the documents it is run with, sub-flows and templates at any depth."""
+
+    document: Document
+    flow: Flow
+    parts: tuple[Document, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A verdict, and the files it holds for as long as they stay as they were."""
+
+    checked: CheckedDocument
+    status: FileStat
+    watched: Watched
+
+    def is_fresh(self, status: FileStat, look: Mapping[str, Callable[[str], FileStat]]) -> bool:
+        try:
+            return self.status == status and all(
+                look[kind](path) == seen for (kind, path), seen in self.watched.items()
+            )
+        except OctoflowError:
+            return False
+
+
+class Checker:
+    """Checks the catalog's documents. A verdict is kept until one of its files changes."""
+
+    def __init__(self, catalog: Catalog, *, max_depth: int = 100) -> None:
+        """`max_depth` is how many flows may be nested, the outermost counted."""
+        self._catalog = catalog
+        self._max_depth = max_depth
+        self._look = {"flow": catalog.stat, "template": catalog.stat_template}
+        self._kept: dict[str, _Kept] = {}
+
+    def document(self, path: str) -> CheckedDocument:
+        """The document at a path, however spelled. Raises FlowNotFound, DocumentInvalid, PathRefused, TooLarge."""
+        try:
+            status = self._catalog.stat(path)
+            kept = self._kept.get(status.key)
+            if kept is not None and kept.is_fresh(status, self._look):
+                return kept.checked
+            status, text = self._catalog.load(status.key)
+        except FileMissing as error:
+            raise self._not_found(path) from error
+        except ReadingError as error:
+            raise DocumentInvalid(status.key, error.problems) from error
+        return self._check(status, text)
+
+    def problems(self, path: str, text: str) -> list[Problem]:
+        """Everything that would be wrong, and every warning, if this text were at that path."""
+        try:
+            key = self._catalog.find(path)
+        except FileMissing:
+            key = path
+        whole = Whole(self._catalog, self._max_depth)
+        return whole.problems(whole.part(key, text))
+
+    def _check(self, status: FileStat, text: str) -> CheckedDocument:
+        whole = Whole(self._catalog, self._max_depth)
+        part = whole.part(status.key, text)
+        problems = whole.problems(part)
+        errors = [problem for problem in problems if problem.severity == "error"]
+        if errors or part.flow is None:
+            raise DocumentInvalid(status.key, errors)
+        checked = CheckedDocument(part.document, part.flow, _documents(part), tuple(problems))
+        if len(self._kept) >= MAX_KEPT:
+            self._kept.clear()
+        self._kept[status.key] = _Kept(checked, status, whole.watched)
+        return checked
+
+    def _not_found(self, path: str) -> FlowNotFound:
+        near = get_close_matches(path, self._catalog.list(), 3, 0.5)
+        also = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        return FlowNotFound(f"There is no flow {path!r} in FLOWS_PATH.{also}")
+
+
+def _documents(part: Part) -> tuple[Document, ...]:
+    """Every document below this one, each once."""
+    found: dict[str, Document] = {}
+    for below in part.below():
+        found.update((document.revision, document) for document in (below.document, *below.templates))
+    found.pop(part.document.revision, None)
+    return tuple(found.values())

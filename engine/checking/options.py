@@ -1,0 +1,234 @@
+"""What pydantic says about a step, said to the step's author: where, in plain words, with a way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_args
+
+from engine.models.job import Json
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+    from pydantic_core import ErrorDetails
+
+Place = tuple[str | int, ...]
+
+WANTED = {
+    "string_type": "text", "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
+    "bool_type": "true or false", "list_type": "a list", "dict_type": "an object", "model_type": "an object",
+    "model_attributes_type": "an object", "none_required": "null", "tuple_type": "a list",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem that has no line yet; `place` is relative to the step."""
+
+    place: Place
+    code: str
+    message: str
+    hint: str | None = None
+    wanted: str | None = None
+    """The type that would have been right, when the type is what is wrong, and what was given."""
+    given: str = ""
+    branch: Place | None = None
+    """Where several types were allowed, the place that each of them was tried at."""
+
+
+def kind_of(value: Json) -> str:
+    """What a value is called in a sentence."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+    return "an object"
+
+
+def near(word: str, words: Any) -> str | None:
+    """The hint that a close word makes."""
+    matches = get_close_matches(word, words, 1)
+    return f"did you mean {matches[0]!r}?" if matches else None
+
+
+def step_findings(error: ValidationError, step: Json) -> list[Finding]:
+    """Everything that is wrong with one step, each thing once."""
+    return _misnamed(_merged([*_findings(error, step, ())]), step)
+
+
+def _findings(error: ValidationError, step: Json, at: Place) -> Iterator[Finding]:
+    from pydantic import ValidationError
+
+    for detail in error.errors(include_url=False, include_input=False):
+        loc = detail["loc"] if detail["type"].startswith("union_tag") else detail["loc"][1:]
+        place, branch, value = _real_place(loc, step, detail["type"])
+        inner = detail.get("ctx", {}).get("error")
+        if isinstance(inner, ValidationError):
+            yield from _findings(inner, _named(value), at + place)
+        else:
+            yield _finding(detail, at + place, None if branch is None else at + branch, value, step)
+
+
+def _named(step: Json) -> Json:
+    """A step inside another one may leave its name out."""
+    return {"name": "", **step} if isinstance(step, dict) else step
+
+
+def _real_place(loc: Place, value: Json, kind: str) -> tuple[Place, Place | None, Json]:
+    """The part of a pydantic location that is in the document, where it left it first, and the value there."""
+    place: list[str | int] = []
+    branch: Place | None = None
+    for number, part in enumerate(loc, 1):
+        if _holds(value, part):
+            value = value[part]
+        elif kind != "missing" or number < len(loc):
+            branch = tuple(place) if branch is None else branch
+            continue
+        place.append(part)
+    return tuple(place), branch, value
+
+
+def _holds(value: Json, part: str | int) -> bool:
+    if isinstance(part, int):
+        return isinstance(value, list) and part < len(value)
+    return isinstance(value, dict) and part in value
+
+
+def _finding(detail: ErrorDetails, place: Place, branch: Place | None, value: Json, step: Json) -> Finding:
+    name, context = dotted(place), detail.get("ctx", {})
+    match detail["type"]:
+        case "missing":
+            return Finding(place, "missing_key", f"{name} is missing", branch=branch)
+        case "extra_forbidden":
+            return Finding(place, "unknown_key", f"{name} is not a known key", _known_hint(place, step), branch=branch)
+        case "union_tag_not_found":
+            place = (*place, "type")
+            return Finding(place, "missing_key", f"{dotted(place)} is missing", f"types: {', '.join(_types())}")
+        case "union_tag_invalid":
+            given = str(context["tag"])
+            hint = near(given, _types()) or f"types: {', '.join(_types())}"
+            return Finding((*place, "type"), "unknown_type", f"{given!r} is not a step type", hint)
+        case "string_too_short" if context.get("min_length") == 1:
+            return Finding(place, "empty", f"{name} must not be empty", branch=branch)
+        case "literal_error" | "enum":
+            return Finding(place, "wrong_value", f"{name} must be {context['expected']}", branch=branch)
+        case kind if kind in WANTED:
+            return _wrong_type(place, branch, [WANTED[kind]], kind_of(value))
+        case "value_error":
+            return Finding(place, "wrong_value", f"{name}: {context.get('error', detail['msg'])}", branch=branch)
+    message = detail["msg"]
+    said = (
+        f"must {message.removeprefix('Input should ')}"
+        if message.startswith("Input should ")
+        else f"is wrong: {message}"
+    )
+    return Finding(place, "wrong_value", f"{name} {said}", branch=branch)
+
+
+def _wrong_type(place: Place, branch: Place | None, wanted: list[str], given: str) -> Finding:
+    words = " or ".join(dict.fromkeys(wanted))
+    hint = "put it in quotes" if "text" in wanted and given in ("a number", "true or false") else None
+    return Finding(place, "wrong_type", f"{dotted(place)} must be {words}, not {given}", hint, words, given, branch)
+
+
+def _merged(findings: list[Finding]) -> list[Finding]:
+    """Where several types were allowed, the complaint of the one that was meant; else all of them as one."""
+    merged: list[Finding] = []
+    groups: dict[Place | None, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.branch, []).append(finding)
+    for branch, group in groups.items():
+        deeper = [finding for finding in group if branch is None or len(finding.place) > len(branch)]
+        wanted = [finding.wanted for finding in group if finding.wanted is not None]
+        if deeper or len(wanted) < len(group):
+            merged += deeper or [finding for finding in group if finding.wanted is None]
+        else:
+            merged.append(_wrong_type(group[0].place, branch, wanted, group[0].given))
+    return merged
+
+
+def _misnamed(findings: list[Finding], step: Json) -> list[Finding]:
+    """Options that are absent because they stand under another name, or a level too high, are one problem."""
+    kind = step.get("type") if isinstance(step, dict) else None
+    absent = next((finding for finding in findings if finding.place == (kind,) and finding.code == "missing_key"), None)
+    if absent is None or not isinstance(kind, str):
+        return findings
+    options = _options(kind)
+    unknown = [
+        str(finding.place[0]) for finding in findings if finding.code == "unknown_key" and len(finding.place) == 1
+    ]
+    misnamed = [key for key in unknown if key in _types() or get_close_matches(key, [kind])]
+    too_high = [key for key in unknown if key in options.model_fields]
+    if misnamed:
+        message = f"its type is {kind!r}, but its options are called {misnamed[0]!r}"
+        better = Finding((misnamed[0],), "wrong_options", message, f"call them {kind!r}, or change the type")
+    elif too_high:
+        message = f"its options are missing: an object called {kind!r}"
+        better = Finding((too_high[0],), "missing_options", message, f"{', '.join(too_high)}: put this under {kind!r}")
+    else:
+        needed = [name for name, field in options.model_fields.items() if field.is_required()]
+        hint = f"it needs {', '.join(needed)}" if needed else None
+        better = Finding((kind,), "missing_options", f"its options are missing: an object called {kind!r}", hint)
+    told = {(key,) for key in (kind, *misnamed[:1], *too_high)}
+    return [better, *(finding for finding in findings if finding.place not in told)]
+
+
+def _known_hint(place: Place, step: Json) -> str | None:
+    if place[-1] == "<<":
+        return "YAML 1.2 has no merge keys: write the keys out"
+    known = _known_keys(place, step)
+    return near(str(place[-1]), known) or (f"known here: {', '.join(sorted(known))}" if known else None)
+
+
+def _known_keys(place: Place, step: Json) -> list[str]:
+    """The keys that may stand where this one does; empty when that cannot be told."""
+    kind, inner, value = "", place, step
+    for depth, part in enumerate(place):
+        if isinstance(value, dict) and value.get("type") in _types():
+            kind, inner = value["type"], place[depth:]
+        value = value[part]
+    if len(inner) == 1:
+        from engine.steps import CommonKeys
+
+        return [*CommonKeys.model_fields, "type", kind]
+    model: type[BaseModel] | None = _options(kind)
+    for part in inner[1:-1]:
+        if model is not None and isinstance(part, str):
+            field = model.model_fields.get(part)
+            model = _model_in(field.annotation) if field else None
+    return list(model.model_fields) if model else []
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    from pydantic import BaseModel
+
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)
+
+
+def dotted(place: Place) -> str:
+    """A place as it is written: `rest.headers.Accept`."""
+    return ".".join(map(str, place))
+
+
+def _options(kind: str) -> type[BaseModel]:
+    from engine.steps import step_types
+
+    return step_types()[kind]
+
+
+@cache
+def _types() -> tuple[str, ...]:
+    from engine.steps import step_types
+
+    return tuple(step_types())

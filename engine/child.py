@@ -1,0 +1,235 @@
+"""The job's process: limits itself, runs a flow, says over the channel what happens, asks for secrets by name.
+
+It holds no database, no environment and no credentials but those a step asked for. A stop is SIGTERM: it raises `Stopped`
+in the main thread, between two bytecodes, but never in the middle of a message.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from threading import Event as Flag
+from threading import Lock, current_thread, main_thread, stack_size
+from time import perf_counter
+from types import FrameType
+from typing import Any
+
+from engine.clock import Clock
+from engine.errors import StepFailed
+from engine.frames import Channel, ChannelClosed, encode_event
+from engine.models.job import Event
+from engine.models.limits import RunLimits
+from engine.runner import JobRun, Stopped
+
+PR_SET_PDEATHSIG = 1
+JOBS_PER_CHILD = 200
+"""After so many jobs a child is thrown away, so that no leak of a library lasts."""
+MEMORY_TO_KEEP = 192 << 20
+"""A child that once took more than this is thrown away after its job; its heap would stay that large."""
+THREAD_STACK = 2 << 20
+"""Stacks count against the memory limit: fifty of the usual 8 MiB would be most of it."""
+FLUSH_SECONDS = 0.02
+FLUSH_EVENTS = 200
+
+
+def preload() -> None:
+    """Import and build what every job needs, in the forkserver, so that children share the pages."""
+    import yaml  # noqa: F401
+
+    from engine import templating
+    from engine.steps import step_reader
+
+    step_reader()
+    templating.warm()
+
+
+def main(channel_fd: int, server_pid: int) -> None:
+    """Run jobs one after another until the service lets go of the channel."""
+    _become_a_job_process(server_pid)
+    import socket
+
+    channel = Channel(socket.socket(fileno=channel_fd))
+    memory_limited = False
+    for number in range(1, JOBS_PER_CHILD + 1):
+        try:
+            frame = channel.receive()
+        except ChannelClosed:
+            return
+        job = frame.head
+        if not memory_limited:
+            _limit(resource.RLIMIT_DATA, int(job["memory_bytes"]))
+            memory_limited = True
+        _allow_cpu(job["timeout_seconds"])
+        host = ChildHost(channel)
+        reusable = number < JOBS_PER_CHILD
+        try:
+            _run(host, job, frame.payload, reusable)
+        except ChannelClosed:
+            return
+        if host.stopped.is_set():
+            return
+
+
+def _run(host: ChildHost, job: dict[str, Any], payload: bytes, reusable: bool) -> None:
+    """Run one job and send its result, whatever happens."""
+    run = JobRun.from_json(job, payload, host, RunLimits(**job["limits"]))
+    with host.stoppable():
+        end = run.finally_only() if job["finally_only"] else run.execute()
+    head = {
+        "kind": "result",
+        "status": end.status,
+        "reason": end.reason,
+        "message": end.message,
+        "errors": end.errors,
+        "reusable": reusable and not end.unclean and _peak_memory() < MEMORY_TO_KEEP,
+    }
+    host.send_result(head, end.data_json)
+
+
+class ChildHost:
+    """What the runner asks of the process it runs in."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.stopped = Flag()
+        self.clock = Clock()
+        self._channel = channel
+        self._asking = Lock()
+        self._lock = Lock()
+        self._events: list[tuple[dict[str, Any], bytes]] = []
+        self._last_flush = perf_counter()
+        self._shield = 0
+        self._stoppable = False
+        self._said_stopping = False
+        signal.signal(signal.SIGTERM, self._on_stop)
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def emit(self, event: Event, *, urgent: bool = False) -> None:
+        """Say what happened; held back for at most 20 ms of running unless it is urgent."""
+        with self._shielded(), self._lock:
+            self._events.append(encode_event(event))
+            if urgent or len(self._events) >= FLUSH_EVENTS or perf_counter() - self._last_flush > FLUSH_SECONDS:
+                self._flush()
+
+    def sync(self) -> None:
+        """Return when everything said so far is on disk."""
+        self._ask({"kind": "sync"})
+
+    def secret(self, name: str) -> dict[str, str]:
+        """A secret's fields; StepFailed with the keeper's sentence when there is none."""
+        answer = self._ask({"kind": "secret", "name": name})
+        if "error" in answer:
+            raise StepFailed(answer["error"])
+        fields: dict[str, str] = answer["secret"]
+        return fields
+
+    def stopping(self) -> None:
+        """The word that the stop was heard: `finally_step` comes next."""
+        if not self._said_stopping:
+            self._said_stopping = True
+            self._say({"kind": "stopping"})
+
+    def send_result(self, head: dict[str, Any], payload: bytes) -> None:
+        """The job's last message."""
+        self._stoppable = False
+        self._say(head, payload)
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """While this is open a SIGTERM raises `Stopped`; one that came before does so now."""
+        self._stoppable = True
+        try:
+            if self.stopped.is_set():
+                raise Stopped
+            yield
+        finally:
+            self._stoppable = False
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        with self._shielded(), self._asking:
+            self._say(question)
+            return self._channel.receive().head
+
+    def _say(self, head: dict[str, Any], payload: bytes = b"") -> None:
+        with self._shielded(), self._lock:
+            self._events.append((head, payload))
+            self._flush()
+
+    def _flush(self) -> None:
+        events, self._events = self._events, []
+        self._last_flush = perf_counter()
+        self._channel.send(*events)
+
+    @contextmanager
+    def _shielded(self) -> Iterator[None]:
+        """No `Stopped` in here: half a message would end the conversation."""
+        if current_thread() is not main_thread():
+            yield
+            return
+        self._shield += 1
+        try:
+            yield
+        finally:
+            self._shield -= 1
+            if self._shield == 0 and self._pending_stop():
+                self._raise_stop()
+
+    def _pending_stop(self) -> bool:
+        return self._stoppable and self.stopped.is_set()
+
+    def _on_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self.stopped.set()
+        if self._shield == 0 and self._stoppable:
+            self._raise_stop()
+
+    def _raise_stop(self) -> None:
+        self._stoppable = False  # Once: what cleans up after a stop is not stopped itself.
+        raise Stopped
+
+
+def _become_a_job_process(server_pid: int) -> None:
+    os.setsid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != server_pid:
+        os._exit(1)  # The forkserver died before the line above: nobody would tell us.
+    stack_size(THREAD_STACK)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    os.nice(5)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_NOFILE, 1024)
+    _limit(resource.RLIMIT_FSIZE, 1 << 30)
+
+
+def _limit(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (ceiling, ceiling))
+
+
+def _allow_cpu(timeout_seconds: float | None) -> None:
+    """So much processor time for this job: the limit counts from the process's start, so it is raised for each."""
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    if timeout_seconds is None:
+        resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
+        return
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cores = os.cpu_count() or 1
+    soft = int(used.ru_utime + used.ru_stime + timeout_seconds * cores) + 10
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+def _peak_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+

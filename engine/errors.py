@@ -1,0 +1,211 @@
+"""What can go wrong, as a tree: five kinds, and below them one leaf for each thing a caller can meet.
+
+OctoflowError
+├── NotFound      FlowNotFound JobNotFound FileMissing SecretMissing
+├── Conflict      FlowRunning JobActive JobEnded
+├── Invalid       DocumentInvalid RequestInvalid PathRefused TooLarge SettingInvalid DatabaseRefused
+├── Denied        Unauthenticated Forbidden
+└── Unavailable   DatabaseBusy DatabaseDown StorageDown StorageFull Draining SecretUnavailable
+
+`StepFailed` stands apart: it ends a step inside a job and never reaches an HTTP answer as an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from engine.models.problem import Problem
+
+
+class OctoflowError(Exception):
+    """The root: `str(error)` is a sentence for the user, `code` a word for programs, `details` JSON or empty."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, details: Sequence[dict[str, Any]] = (), **fields: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = list(details)
+        self.fields = fields
+        """Further top-level members of the answer, such as `job_id`."""
+
+
+class NotFound(OctoflowError):
+    """The thing that was named is not there."""
+
+    code = "not_found"
+
+
+class Conflict(OctoflowError):
+    """What was asked is refused by the present state of things."""
+
+    code = "conflict"
+
+
+class Invalid(OctoflowError):
+    """What was given cannot be used, now or later."""
+
+    code = "invalid"
+
+
+class Denied(OctoflowError):
+    """The caller may not do this."""
+
+    code = "denied"
+
+
+class Unavailable(OctoflowError):
+    """The same request may succeed later."""
+
+    code = "unavailable"
+
+
+class FlowNotFound(NotFound):
+    """No document has this path."""
+
+    code = "flow_not_found"
+
+
+class JobNotFound(NotFound):
+    """No job has this id."""
+
+    code = "job_not_found"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"There is no job {id!r}.")
+
+
+class FileMissing(NotFound):
+    """A file that a flow or a caller named is not there."""
+
+    code = "file_not_found"
+
+
+class SecretMissing(NotFound):
+    """secrets.yml has no secret of this name."""
+
+    code = "secret_not_found"
+
+
+class FlowRunning(Conflict):
+    """A job of this flow holds its lock; `fields["job_id"]` says which."""
+
+    code = "flow_running"
+
+    def __init__(self, job_id: str | None) -> None:
+        super().__init__("A job for this flow is already running.", job_id=job_id)
+
+
+class JobActive(Conflict):
+    """The job has not ended, so it cannot be deleted."""
+
+    code = "job_active"
+
+
+class JobEnded(Conflict):
+    """The job has ended, so there is nothing to cancel."""
+
+    code = "job_ended"
+
+
+class DocumentInvalid(Invalid):
+    """A document has problems; `problems` lists every one that was found."""
+
+    code = "document_invalid"
+
+    def __init__(self, path: str, problems: Sequence[Problem]) -> None:
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        place = f", line {first.line}" if first.line else ""
+        super().__init__(f"{path}{place}: {first.message}{more}", details=[p.to_json() for p in problems])
+        self.problems = list(problems)
+
+
+class RequestInvalid(Invalid):
+    """A request's body, query or path cannot be used."""
+
+    code = "request_invalid"
+
+
+class PathRefused(Invalid):
+    """A path leads outside its folder, or to a place that flows may not touch."""
+
+    code = "path_refused"
+
+
+class TooLarge(Invalid):
+    """More bytes, items or rows than the limit allows."""
+
+    code = "too_large"
+
+
+class SettingInvalid(Invalid):
+    """A setting of the environment has a value that cannot be used."""
+
+    code = "setting_invalid"
+
+
+class DatabaseRefused(Invalid):
+    """The database file is damaged, too new, or on a volume that cannot hold it."""
+
+    code = "database_refused"
+
+
+class Unauthenticated(Denied):
+    """No token, or not one that is known."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(Denied):
+    """The token is known, and its role does not reach."""
+
+    code = "forbidden"
+
+
+class DatabaseBusy(Unavailable):
+    """Another process held the database for longer than we wait."""
+
+    code = "database_busy"
+
+
+class DatabaseDown(Unavailable):
+    """The database cannot be reached or written."""
+
+    code = "database_down"
+
+
+class StorageDown(Unavailable):
+    """The data folder is not there, or cannot be read or written."""
+
+    code = "storage_down"
+
+
+class StorageFull(Unavailable):
+    """The volume has no room left."""
+
+    code = "storage_full"
+
+
+class Draining(Unavailable):
+    """This process is on its way out and takes no new jobs."""
+
+    code = "draining"
+
+
+class SecretUnavailable(Unavailable):
+    """A secret is named, and its keeper does not give it."""
+
+    code = "secret_unavailable"
+
+
+class StepFailed(Exception):
+    """A step's error: `str()` is the sentence, `text` what `ignore_errors` is searched in (message, status, body)."""
+
+    def __init__(self, message: str, *, text: str | None = None, value: Any = None) -> None:
+        super().__init__(message)
+        self.text = message if text is None else text
+        self.value = value
+        """What the step has to show for itself all the same, such as a loop's results item by item."""

@@ -1,0 +1,185 @@
+"""Jobs in processes of this container: workers claim pending rows and supervise them, as many at once as is set.
+
+A nudge says that there may be something to claim; lost or doubled, it does no harm, for each second somebody looks.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from secrets import token_hex
+from threading import Condition, Event, Lock, Thread
+from typing import Protocol
+
+from engine.clock import Clock
+from engine.errors import OctoflowError
+from engine.executors.children import ChildPool
+from engine.executors.owner import OwnerFile
+from engine.models.job import Claim, Outcome, Owner, Reason
+from engine.supervisor import LEASE, Observer, Supervision, Tools
+
+log = logging.getLogger("octoflow.executor")
+
+LOOK_SECONDS = 1.0
+STOP_SECONDS = 12.0
+"""How long a shutdown waits for jobs: their grace of 10 s and the word before it."""
+
+
+class Queue(Protocol):
+    """What the executor asks of the jobs table."""
+
+    def claim(self, owner: Owner, now: datetime, lease_until: datetime, limit: int = 1) -> list[Claim]: ...
+    def adopt(self, owner: Owner, now: datetime, lease_until: datetime, limit: int = 1) -> list[Claim]: ...
+    def stopping(self, owner_id: str) -> list[tuple[str, str | None]]: ...
+    def stop_all(self, owner_id: str, reason: str) -> list[str]: ...
+
+
+class LocalExecutor:
+    """The job processes of this container and the threads that supervise them."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        make_tools: Callable[[ChildPool], Tools],
+        clock: Clock,
+        *,
+        workers: int,
+        owners_folder: Path,
+    ) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._workers = workers
+        self._owners_folder = owners_folder
+        self._pool = ChildPool(max(1, workers))
+        self._tools = make_tools(self._pool)
+        self._starting = Lock()
+        self._changed = Condition()
+        self._nudges = 0
+        self._closing = Event()
+        self._running: dict[str, Supervision] = {}
+        self._threads: list[Thread] = []
+        self._owner_file: OwnerFile | None = None
+        host = socket.gethostname()
+        self.owner = Owner(f"{host}:{os.getpid()}:{token_hex(4)}", host)
+
+    def be_alive(self) -> None:
+        """Hold the lock that tells others on this host that this owner lives."""
+        with self._starting:
+            if self._owner_file is None:
+                self._owner_file = OwnerFile(self._owners_folder, self.owner)
+
+    def start(self) -> None:
+        """Begin to take pending jobs (with no workers: to watch over what `supervise` runs); a second call does nothing."""
+        self.be_alive()
+        with self._starting:
+            if self._threads or self._closing.is_set():
+                return
+            self._threads = [Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(self._workers)]
+            self._threads.append(Thread(target=self._look_after, name="housekeeper", daemon=True))
+            for thread in self._threads:
+                thread.start()
+
+    def nudge(self) -> None:
+        """There may be a job to claim."""
+        with self._changed:
+            self._nudges += 1
+            self._changed.notify()
+
+    def supervise(self, claim: Claim, observer: Observer | None = None) -> Outcome | None:
+        """Run a claimed job here and now, in this thread; None when its lease was lost."""
+        supervision = Supervision(claim, self._tools, observer)
+        self._running[claim.id] = supervision
+        if self._closing.is_set():
+            supervision.stop(Reason.SHUTDOWN)
+        try:
+            return supervision.supervise()
+        finally:
+            del self._running[claim.id]
+
+    def stop(self, job_id: str, reason: str) -> None:
+        """Stop a job that runs here; one that does not is no concern of ours."""
+        supervision = self._running.get(job_id)
+        if supervision is not None:
+            supervision.stop(reason)
+
+    def stop_all(self, reason: str) -> None:
+        """Stop every job that runs here."""
+        for supervision in list(self._running.values()):
+            supervision.stop(reason)
+
+    def run_until_idle(self, has_work: Callable[[], bool]) -> None:
+        """Run jobs until none is left to claim and none runs here."""
+        self.start()
+        while has_work() or self._running:
+            self.nudge()
+            self._clock.wait(self._closing, 0.05)
+
+    def close(self) -> None:
+        """Stop what runs, with the grace each job has, and end every process."""
+        self._closing.set()
+        with self._changed:
+            self._changed.notify_all()
+        self.stop_all(Reason.SHUTDOWN)
+        deadline = self._clock.monotonic() + STOP_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - self._clock.monotonic()))
+        self._pool.close()
+        with self._starting:
+            if self._owner_file is not None:
+                self._owner_file.close()
+                self._owner_file = None
+
+    def _work(self) -> None:
+        """One worker: claim, supervise, and wait when there is nothing to claim."""
+        while not self._closing.is_set():
+            seen = self._nudges
+            claim = self._claim()
+            if claim is None:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._nudges != seen or self._closing.is_set())  # noqa: B023
+                continue
+            try:
+                self.supervise(claim)
+            except Exception:
+                # The row keeps its lease until it ends; the sweep then closes it. This worker goes on.
+                log.exception("job %s: its supervisor failed", claim.id)
+
+    def _claim(self) -> Claim | None:
+        now = self._clock.now()
+        try:
+            claims = self._queue.claim(self.owner, now, now + LEASE)
+        except OctoflowError as error:
+            log.warning("no job could be claimed: %s", error)
+            return None
+        return claims[0] if claims else None
+
+    def _look_after(self) -> None:
+        """Each second: wake a worker, hear of stops that other processes asked for, adopt lost jobs."""
+        if self._workers:
+            self._warm()
+        while not self._closing.is_set():
+            try:
+                for job_id, reason in self._queue.stopping(self.owner.id):
+                    self.stop(job_id, reason or Reason.CANCELLED)
+                if self._workers:
+                    self.nudge()
+                    self._adopt()
+            except OctoflowError as error:
+                log.warning("the jobs table could not be looked at: %s", error)
+            self._clock.wait(self._closing, LOOK_SECONDS)
+
+    def _warm(self) -> None:
+        try:
+            self._pool.warm()
+        except OctoflowError as error:
+            log.error("%s", error)
+
+    def _adopt(self) -> None:
+        """Take lost jobs whose `finally_step` is still to run; they need no free worker, for they were running before."""
+        now = self._clock.now()
+        for claim in self._queue.adopt(self.owner, now, now + LEASE, self._workers):
+            Thread(target=self.supervise, args=(claim,), name="recovery", daemon=True).start()

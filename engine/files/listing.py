@@ -1,0 +1,38 @@
+"""What is in a folder, for lists and hints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+
+MOST = 2_000
+"""So many names of a folder are looked through for one that is close to a missing one."""
+
+
+def names_in(folder: int) -> list[str]:
+    """Some of the names in an open folder."""
+    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        with os.scandir(descriptor) as entries:
+            return [entry.name for entry in islice(entries, MOST)]
+    finally:
+        os.close(descriptor)
+
+
+def visible(folder: str, prefix: str, seen: set[str]) -> Iterator[str]:
+    """The relative paths of what is not hidden; linked folders are entered once, and only where they stay inside."""
+    real = os.path.realpath(folder)
+    top = min(seen, key=len, default=real)
+    if real in seen or os.path.commonpath([real, top]) != top:
+        return
+    seen.add(real)
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from visible(entry.path, f"{prefix}{entry.name}/", seen)
+            else:
+                yield prefix + entry.name

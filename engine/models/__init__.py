@@ -1,0 +1,1 @@
+"""Pure data: what the rest of the engine passes around. No I/O."""

@@ -1,0 +1,169 @@
+"""secrets.yml: a list of named secrets, read again when the file changes. No message ever holds a value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+from engine.errors import SecretMissing, SecretUnavailable
+from engine.models.job import Json
+from engine.reading import Marked, ReadingError, decode, read_document
+
+VAULT = "hashicorp-vault"
+TYPES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "credential": (("username", "password"), ()),
+    "token": (("token",), ()),
+    "api-key": (("key", "value"), ()),
+    VAULT: (("uri",), ("jq_expression",)),
+}
+"""Each type's fields: those it needs, and those it may have."""
+
+HIDDEN = ("password", "token", "value")
+"""The fields whose values are secret; a user's name and a header's are not."""
+
+Stamp = tuple[int, int, int, int]
+UNREADABLE: Stamp = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What the file says: secrets by name, what is wrong with single ones, what is wrong with all of it."""
+
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    wrong: Mapping[str, str] = field(default_factory=dict)
+    broken: str | None = None
+
+
+class SecretFile:
+    """The secrets of one file; a file that is not there holds none."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._stamp: Stamp | None = None
+        self._content = _Content()
+        self._hidden: dict[str, None] = {}
+        self._pairs: dict[tuple[str, str], None] = {}
+
+    def get(self, name: str) -> dict[str, str]:
+        """A secret's fields, `type` among them. Raises SecretMissing, SecretUnavailable."""
+        content = self._read()
+        if content.broken is not None:
+            raise SecretUnavailable(f"secret {name!r} is not available: {content.broken}")
+        if name in content.wrong:
+            raise SecretUnavailable(f"secret {name!r} is not available: {content.wrong[name]}")
+        if name not in content.secrets:
+            known = ", ".join(content.secrets) or "nothing"
+            raise SecretMissing(f"secret {name!r} is not in {self._path.name} (it has: {known})")
+        secret = dict(content.secrets[name])
+        if secret["type"] == VAULT:
+            raise SecretUnavailable(
+                f"secret {name!r} is not available: secrets in HashiCorp Vault need a later version"
+            )
+        return secret
+
+    def names(self) -> list[str]:
+        """The names of the secrets that can be read, in the file's order."""
+        return list(self._read().secrets)
+
+    def problems(self) -> list[str]:
+        """Every sentence about what is wrong with the file; empty when all is well."""
+        content = self._read()
+        return [content.broken] if content.broken is not None else list(content.wrong.values())
+
+    def values(self) -> list[str]:
+        """What must be masked: every secret value that was ever read, since a job may still hold an old one."""
+        self._read()
+        return list(self._hidden)
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """User names with their passwords, which Basic authentication sends together."""
+        self._read()
+        return list(self._pairs)
+
+    def _read(self) -> _Content:
+        with self._lock:
+            stamp = self._stat()
+            if stamp != self._stamp or stamp == UNREADABLE:
+                self._stamp, self._content = stamp, self._load()
+                self._remember(self._content)
+            return self._content
+
+    def _stat(self) -> Stamp | None:
+        """What changes when the file does; None when it is not there."""
+        try:
+            status = os.stat(self._path)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return UNREADABLE
+        return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+
+    def _load(self) -> _Content:
+        name = self._path.name
+        try:
+            marked = read_document(decode(self._path.read_bytes()), failsafe=True)
+        except FileNotFoundError:
+            return _Content()
+        except OSError as error:
+            return _Content(broken=f"{name} cannot be read: {error.strerror}")
+        except ReadingError as error:
+            return _Content(broken=_unreadable(name, error))
+        match marked.value:
+            case None | "":
+                return _Content()
+            case [*entries]:
+                return _content(name, marked, entries)
+        return _Content(broken=f"{name} must be a list of secrets, each with name and type")
+
+    def _remember(self, content: _Content) -> None:
+        for secret in content.secrets.values():
+            self._hidden.update((secret[key], None) for key in HIDDEN if key in secret)
+            if secret["type"] == "credential":
+                self._pairs[secret["username"], secret["password"]] = None
+
+
+def _unreadable(name: str, error: ReadingError) -> str:
+    """What YAML's own message would say may hold a value: `password: *hunter2` is an alias to it."""
+    problem = error.problems[0]
+    place = f", line {problem.line}" if problem.line else ""
+    return f"{name}{place} cannot be read ({problem.code}); write values that hold special characters in quotes"
+
+
+def _content(name: str, marked: Marked, entries: list[Json]) -> _Content:
+    secrets: dict[str, Mapping[str, str]] = {}
+    wrong: dict[str, str] = {}
+    for number, entry in enumerate(entries):
+        place = f"{name}, line {marked.place((number,))[0]}"
+        secret, reason = _secret(entry)
+        own = entry.get("name") if isinstance(entry, dict) else None
+        called = own if isinstance(own, str) and own else f"entry {number + 1}"
+        if called in secrets:
+            reason = f"{called!r} is there already"
+            del secrets[called]
+        if secret is None or reason is not None:
+            wrong[called] = f"{place}: {reason}"
+        elif called not in wrong:
+            secrets[called] = secret
+    return _Content(secrets, wrong)
+
+
+def _secret(entry: Json) -> tuple[dict[str, str] | None, str | None]:
+    """The secret's fields, or the reason why it is none."""
+    if not isinstance(entry, dict) or not entry.get("name"):
+        return None, "a secret is an object with name and type"
+    fields = {key: value for key, value in entry.items() if key not in ("name", "description")}
+    kind = "api-key" if fields.get("type") == "api_key" else fields.get("type")
+    if not isinstance(kind, str) or kind not in TYPES:
+        return None, f"type must be one of {', '.join(TYPES)}"
+    needed, allowed = TYPES[kind]
+    del fields["type"]
+    if unknown := [key for key in fields if key not in (*needed, *allowed)]:
+        return None, f"a secret of type {kind} has {', '.join(needed + allowed)}, not {', '.join(unknown)}"
+    for key in (*needed, *fields):
+        if not isinstance(fields.get(key), str) or not fields[key]:
+            return None, f"{key} must be given, and must be text"
+    return {"type": kind, **fields}, None

@@ -1,0 +1,4 @@
+"""The store: the only SQL. Rows stay in here, frozen models come out.
+
+`database.py` gives transactions, `jobs.py` and `documents.py` the verbs, `migrations/` the schema's history.
+"""

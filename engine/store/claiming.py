@@ -1,0 +1,141 @@
+"""Who runs a job: taking it, keeping it, being told to stop."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, literal, select, update
+
+from engine.models.job import Claim, Job, Owner, Reason, State, Status
+from engine.store.job_rows import get_job, to_claim
+from engine.store.tables import jobs
+
+ACTIVE = (State.RUNNING, State.STOPPING)
+
+TO_CLAIM = (
+    select(
+        jobs.c.id,
+        jobs.c.path,
+        jobs.c.name,
+        jobs.c.revision,
+        jobs.c.timeout_seconds,
+        jobs.c.epoch,
+        jobs.c.start_time,
+        jobs.c.source,
+        jobs.c.reason,
+        jobs.c.has_finally,
+        jobs.c.data,
+    )
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)  # SQLite has no such clause and no need of it: BEGIN IMMEDIATE.
+)
+PENDING: Select[Any] = TO_CLAIM.where(jobs.c.state == State.PENDING).order_by(jobs.c.priority, jobs.c.id)
+IS_HANDED_ON = (jobs.c.state == State.STOPPING) & jobs.c.owner.is_(None)
+HANDED_ON: Select[Any] = TO_CLAIM.where(IS_HANDED_ON).order_by(jobs.c.id)
+ANY_HANDED_ON = select(literal(1)).where(IS_HANDED_ON).limit(1)
+
+TAKE = (
+    update(jobs)
+    .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+    .values(
+        owner=bindparam("new_owner"),
+        host=bindparam("new_host"),
+        epoch=jobs.c.epoch + 1,
+        lease_until=bindparam("until"),
+    )
+)
+START = TAKE.where(jobs.c.state == State.PENDING).values(state=State.RUNNING, start_time=bindparam("now"))
+ADOPT = TAKE.where(IS_HANDED_ON)
+
+IS_MINE: ColumnElement[bool] = (
+    (jobs.c.id == bindparam("job"))
+    & (jobs.c.owner == bindparam("holder"))
+    & (jobs.c.epoch == bindparam("claimed"))
+    & jobs.c.state.in_(ACTIVE)
+)
+"""The fence that every write of an owner goes through; its parameters are `mine()`."""
+MY_STATE = select(jobs.c.state).where(IS_MINE)
+MY_STATE_HELD = MY_STATE.with_for_update()
+RENEW = update(jobs).where(IS_MINE).values(lease_until=bindparam("until"))
+STOP = update(jobs).where(IS_MINE, jobs.c.state == State.RUNNING).values(state=State.STOPPING, reason=bindparam("why"))
+
+MY_RUNNING = select(jobs.c.id).where(jobs.c.owner == bindparam("holder"), jobs.c.state == State.RUNNING)
+STOP_ALL = (
+    update(jobs)
+    .where(jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.state == State.RUNNING)
+    .values(state=State.STOPPING, reason=bindparam("why"))
+)
+MY_STOPPING = select(jobs.c.id, jobs.c.reason).where(
+    jobs.c.owner == bindparam("holder"), jobs.c.state == State.STOPPING
+)
+OWNERS = select(jobs.c.owner).distinct().where(jobs.c.state.in_(ACTIVE), jobs.c.host == bindparam("here"))
+
+CANCEL_PENDING = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"), jobs.c.state == State.PENDING)
+    .values(
+        state=State.FINISHED,
+        status=Status.CANCELLED,
+        reason=Reason.CANCELLED,
+        message="Cancelled before it began.",
+        lock=None,
+        end_time=bindparam("now"),
+    )
+)
+CANCEL_RUNNING = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"), jobs.c.state == State.RUNNING)
+    .values(state=State.STOPPING, reason=Reason.CANCELLED)
+)
+
+
+def mine(id: str, owner_id: str, epoch: int) -> dict[str, Any]:
+    """The parameters of `IS_MINE`."""
+    return {"job": id, "holder": owner_id, "claimed": epoch}
+
+
+def claim_pending(
+    connection: Connection, owner: Owner, now: datetime, lease_until: datetime, limit: int
+) -> list[Claim]:
+    """Start pending jobs: lowest priority number first, then oldest."""
+    rows = connection.execute(PENDING, {"limit": limit}).all()
+    _take(connection, START, rows, owner, {"until": lease_until, "now": now})
+    return [to_claim(row, owner=owner.id, epoch=row.epoch + 1, start_time=now) for row in rows]
+
+
+def adopt_lost(connection: Connection, owner: Owner, lease_until: datetime, limit: int) -> list[Claim]:
+    """Take over jobs whose worker was lost and whose `finally_step` is still to run."""
+    rows = connection.execute(HANDED_ON, {"limit": limit}).all()
+    _take(connection, ADOPT, rows, owner, {"until": lease_until})
+    return [to_claim(row, owner=owner.id, epoch=row.epoch + 1) for row in rows]
+
+
+def renew(connection: Connection, id: str, owner_id: str, epoch: int, lease_until: datetime) -> State | None:
+    """Lengthen the lease; None when the job is no longer ours."""
+    key = mine(id, owner_id, epoch)
+    if connection.execute(RENEW, {**key, "until": lease_until}).rowcount == 0:
+        return None
+    state = connection.scalar(MY_STATE, key)
+    return None if state is None else State(state)
+
+
+def stop_all(connection: Connection, owner_id: str, reason: str) -> list[str]:
+    """Tell every running job of this owner to stop; returns their ids."""
+    ids = list(connection.scalars(MY_RUNNING.with_for_update(), {"holder": owner_id}))
+    if ids:
+        connection.execute(STOP_ALL, {"ids": ids, "why": reason})
+    return ids
+
+
+def cancel(connection: Connection, id: str, now: datetime) -> Job:
+    """End the job if it has not begun, tell it to stop if it runs; the job as it is then."""
+    if connection.execute(CANCEL_PENDING, {"job": id, "now": now}).rowcount == 0:
+        connection.execute(CANCEL_RUNNING, {"job": id})
+    return get_job(connection, id)
+
+
+def _take(connection: Connection, statement: Any, rows: Any, owner: Owner, values: dict[str, Any]) -> None:
+    if rows:
+        ids = [row.id for row in rows]
+        connection.execute(statement, {"ids": ids, "new_owner": owner.id, "new_host": owner.host, **values})

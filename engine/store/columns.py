@@ -1,0 +1,102 @@
+"""Column types that store the same thing the same way on SQLite, PostgreSQL, MySQL and MariaDB."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, String, Text
+from sqlalchemy.dialects.mysql import LONGTEXT
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from engine.clock import from_micros, to_micros
+from engine.models.job import Json
+
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""PostgreSQL refuses NUL in text, and UTF-8 has no lone surrogates."""
+
+
+def storable(text: str) -> str:
+    """The text as a plain `str`, with U+FFFD for every character that some database cannot hold."""
+    text = str(text)
+    if text.isascii() and "\0" not in text:
+        return text
+    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def compact(value: Json) -> str:
+    """JSON in ASCII, so that any string a peer sends can be stored and read back unchanged."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment, stored as whole microseconds since 1970."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else to_micros(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else from_micros(value)
+
+
+class Key(TypeDecorator[str]):
+    """A short text that is compared byte by byte."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        # MySQL and MariaDB have the binary collation on the whole table, SQLite compares bytes anyway.
+        collation = "C" if dialect.name == "postgresql" else None
+        return dialect.type_descriptor(String(self.length, collation=collation))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else storable(value)
+
+
+class LongText(TypeDecorator[str]):
+    """A text of any length for people to read."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return LONGTEXT() if dialect.name in ("mysql", "mariadb") else self.impl_instance
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else storable(value)
+
+
+class JsonValue(LongText):
+    """A JSON value, stored as text; None is NULL."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: Json, dialect: Dialect) -> str | None:
+        return None if value is None else compact(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Json:
+        return None if value is None else json.loads(value)
+
+
+class JsonText(JsonValue):
+    """A JSON value that arrives as JSON text already and is read as a value; the text `null` is not NULL."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: Json, dialect: Dialect) -> str | None:
+        if value is None or value.isascii():
+            return value  # type: ignore[no-any-return]
+        # A lone surrogate in the text becomes the JSON escape that means the same.
+        text: str = value.encode("utf-8", "backslashreplace").decode("utf-8")
+        return text

@@ -1,0 +1,47 @@
+"""Deleting jobs that have ended; their steps and logs go with them by foreign key."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, delete, select
+
+from engine.errors import JobActive
+from engine.models.job import State, Status
+from engine.store.job_rows import get_state
+from engine.store.tables import jobs
+
+BATCH = 500
+"""Jobs for each transaction, so that a launch never waits long for a clean-up."""
+
+ONE = delete(jobs).where(jobs.c.id == bindparam("job"), jobs.c.state == State.FINISHED)
+MANY = delete(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.state == State.FINISHED)
+
+
+def delete_job(connection: Connection, id: str) -> None:
+    """Delete a job that has ended; JobActive, JobNotFound."""
+    if connection.execute(ONE, {"job": id}).rowcount == 0:
+        state = get_state(connection, id)
+        raise JobActive(f"Job {id} is {state}: cancel it and wait for its end before you delete it.")
+
+
+def delete_batch(connection: Connection, before: datetime | None, state: State | None, status: Status | None) -> int:
+    """Delete at most `BATCH` jobs that ended before that time and match; how many."""
+    if state not in (None, State.FINISHED):
+        return 0
+    oldest = _oldest(before, status).limit(BATCH).with_for_update(skip_locked=True)
+    ids = list(connection.scalars(oldest))
+    return connection.execute(MANY, {"ids": ids}).rowcount if ids else 0
+
+
+def _oldest(before: datetime | None, status: Status | None) -> Select[Any]:
+    # Only a job that has ended has a status or an end time. Saying `state` as well, or sorting by anything but the
+    # index that is meant, makes SQLite walk every finished job.
+    ended = select(jobs.c.id)
+    if status is None and before is not None:
+        return ended.where(jobs.c.end_time < before).order_by(jobs.c.end_time)
+    if status is None:
+        return ended.where(jobs.c.state == State.FINISHED).order_by(jobs.c.id)
+    of_status = ended.where(jobs.c.status == status).order_by(jobs.c.id)
+    return of_status if before is None else of_status.where(jobs.c.end_time < before)

@@ -1,0 +1,180 @@
+"""The jobs: one verb for each thing that can happen to one, each a short transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from engine.models.flow import Document
+from engine.models.job import (
+    Claim,
+    Event,
+    Job,
+    JobFilter,
+    Json,
+    LogLine,
+    NewJob,
+    Outcome,
+    Owner,
+    State,
+    Status,
+    StepRow,
+    Swept,
+)
+from engine.store import claiming, deleting, job_rows, launching, recording, sweeping
+from engine.store.database import Database
+from engine.store.documents import DocumentStore
+
+
+class JobStore:
+    """The queue and the only truth about jobs. A change names the state it expects, and an owner its claim."""
+
+    def __init__(self, database: Database, documents: DocumentStore | None = None) -> None:
+        self._database = database
+        self._documents = documents or DocumentStore(database)
+
+    def insert(
+        self,
+        job: NewJob,
+        now: datetime,
+        *,
+        owner: Owner | None = None,
+        lease_until: datetime | None = None,
+        documents: Sequence[Document] = (),
+    ) -> Claim | None:
+        """Queue the job together with the documents it needs; with an owner it is born running, and claimed.
+
+        Takes the first of `job.lock_slots` that is free; FlowRunning names a holder when all are taken.
+        """
+        missing = self._documents.missing(documents)
+        claim = self._database.change(
+            lambda c: launching.launch(c, job, now, owner=owner, lease_until=lease_until, documents=missing)
+        )
+        self._documents.remember(missing)
+        return claim
+
+    def has_pending(self) -> bool:
+        """Whether a claim would find anything."""
+        return self._database.ask(lambda c: c.execute(job_rows.PENDING).first() is not None)
+
+    def has_lost(self) -> bool:
+        """Whether an adoption would find anything."""
+        return self._database.ask(lambda c: c.execute(claiming.ANY_HANDED_ON).first() is not None)
+
+    def claim(self, owner: Owner, now: datetime, lease_until: datetime, limit: int = 1) -> list[Claim]:
+        """Start pending jobs: lowest priority number first, then oldest."""
+        if not self.has_pending():
+            return []
+        return self._database.change(lambda c: claiming.claim_pending(c, owner, now, lease_until, limit))
+
+    def adopt(self, owner: Owner, now: datetime, lease_until: datetime, limit: int = 1) -> list[Claim]:
+        """Take over lost jobs whose `finally_step` is still to run; each claim carries why the job stops."""
+        if not self.has_lost():
+            return []
+        return self._database.change(lambda c: claiming.adopt_lost(c, owner, lease_until, limit))
+
+    def renew(self, id: str, owner_id: str, epoch: int, lease_until: datetime) -> State | None:
+        """Lengthen the lease; the state says whether to go on or to stop, None that the job is no longer ours."""
+        return self._database.change(lambda c: claiming.renew(c, id, owner_id, epoch, lease_until))
+
+    def record(
+        self, id: str, owner_id: str, epoch: int, events: Sequence[Event], *, first_line: int | None = None
+    ) -> bool:
+        """Write the events if this owner still holds the job; False when it does not.
+
+        Log lines are numbered from `first_line`, by default after the last one. When it is given, the same batch
+        may be written again after an error without being there twice.
+        """
+        return self._database.change(lambda c: recording.record(c, id, owner_id, epoch, events, first_line))
+
+    def finish(
+        self,
+        id: str,
+        owner_id: str,
+        epoch: int,
+        outcome: Outcome,
+        events: Sequence[Event],
+        now: datetime,
+        *,
+        first_line: int | None = None,
+    ) -> bool:
+        """Close the job with its last events and free its lock; False when this owner no longer holds it."""
+        return self._database.change(
+            lambda c: recording.finish(c, id, owner_id, epoch, outcome, events, now, first_line)
+        )
+
+    def stop(self, id: str, owner_id: str, epoch: int, reason: str) -> bool:
+        """Mark an own running job as stopping, so that the reason outlives us; False when it is not running or ours."""
+        values = {**claiming.mine(id, owner_id, epoch), "why": reason}
+        return self._database.change(lambda c: c.execute(claiming.STOP, values).rowcount == 1)
+
+    def stop_all(self, owner_id: str, reason: str) -> list[str]:
+        """Mark every running job of this owner as stopping; their ids."""
+        return self._database.change(lambda c: claiming.stop_all(c, owner_id, reason))
+
+    def stopping(self, owner_id: str) -> list[tuple[str, str | None]]:
+        """The own jobs that are to stop, each with its reason."""
+        return self._database.ask(
+            lambda c: [(row.id, row.reason) for row in c.execute(claiming.MY_STOPPING, {"holder": owner_id})]
+        )
+
+    def cancel(self, id: str, now: datetime) -> Job:
+        """End the job if it has not begun, tell it to stop if it runs, else change nothing; the job as it is then."""
+        return self._database.change(lambda c: claiming.cancel(c, id, now))
+
+    def owners(self, host: str) -> set[str]:
+        """The owners of this host that have running or stopping jobs."""
+        return self._database.ask(lambda c: set(c.scalars(claiming.OWNERS, {"here": host})))
+
+    def sweep(self, now: datetime, dead: Collection[str]) -> Swept:
+        """Settle the jobs whose lease has ended or whose owner is among the dead.
+
+        Those whose `finally_step` has not begun are handed on to `adopt` and keep their lock; the others are closed.
+        """
+        closed = handed_on = 0
+        if self._database.ask(lambda c: sweeping.any_lost(c, now, dead)):
+            found = sweeping.BATCH
+            while found == sweeping.BATCH:
+                swept = self._database.change(lambda c: sweeping.sweep_batch(c, now, dead))
+                closed, handed_on = closed + swept.closed, handed_on + swept.handed_on
+                found = swept.closed + swept.handed_on
+        return Swept(closed=closed, handed_on=handed_on)
+
+    def get(self, id: str) -> Job:
+        """The job with its data, result and errors; JobNotFound."""
+        return self._database.ask(lambda c: job_rows.get_job(c, id))
+
+    def steps(self, id: str) -> list[StepRow]:
+        """Every step run that was recorded, in the order they began."""
+        return self._database.ask(lambda c: job_rows.get_steps(c, id))
+
+    def step_outputs(self, id: str) -> list[tuple[str, Json]]:
+        """`result_key` and value of the flow's own finished steps, in order: what `_data` is rebuilt from."""
+        return self._database.ask(lambda c: job_rows.get_outputs(c, id))
+
+    def last_numbers(self, id: str) -> tuple[int, int]:
+        """The numbers of the job's last step run and last log line, 0 where there is none: an adopter counts on."""
+        return self._database.ask(lambda c: job_rows.get_last_numbers(c, id))
+
+    def logs(self, id: str, after: int, limit: int) -> tuple[list[LogLine], int | None]:
+        """The lines after that number, and the `after` to ask with next; None when the job is over and has no more."""
+        return self._database.ask(lambda c: job_rows.get_logs(c, id, after, limit))
+
+    def count(self, filter: JobFilter) -> int:
+        """How many jobs the filter lets through, whatever its limit and offset."""
+        return self._database.ask(lambda c: job_rows.count_jobs(c, filter))
+
+    def delete(self, id: str) -> None:
+        """Delete a job that has ended, with its steps and logs; JobActive, JobNotFound."""
+        self._database.change(lambda c: deleting.delete_job(c, id))
+
+    def delete_older(self, before: datetime | None, state: State | None = None, status: Status | None = None) -> int:
+        """Delete the ended jobs that match (all of them without `before`), in batches; how many."""
+        deleted = 0
+        while batch := self._database.change(lambda c: deleting.delete_batch(c, before, state, status)):
+            deleted += batch
+        return deleted
+
+    def list(self, filter: JobFilter) -> list[Job]:
+        """At most `filter.limit` jobs, newest first, without data, result and errors."""
+        return self._database.ask(lambda c: job_rows.list_jobs(c, filter))

@@ -1,0 +1,92 @@
+"""A launch: the row, its lock and its documents in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select
+
+from engine.errors import FlowRunning
+from engine.models.flow import Document
+from engine.models.job import Claim, NewJob, Owner, State
+from engine.store.documents import insert_documents
+from engine.store.tables import insert_absent, jobs
+
+HOLDER = select(jobs.c.id).where(jobs.c.lock.in_(bindparam("locks", expanding=True))).order_by(jobs.c.id).limit(1)
+ATTEMPTS = 3
+"""A lock can become free between the refused insert and the look at its holder; then the insert is tried again."""
+
+
+def launch(
+    connection: Connection,
+    job: NewJob,
+    now: datetime,
+    *,
+    owner: Owner | None,
+    lease_until: datetime | None,
+    documents: Sequence[Document],
+) -> Claim | None:
+    """Insert the job, claimed when an owner is given; FlowRunning when another holds its last free lock."""
+    insert_documents(connection, documents)
+    row = _row(job, now, owner, lease_until)
+    if job.lock_slots:
+        _insert_locked(connection, job.lock_slots, row)
+    else:
+        connection.execute(jobs.insert(), row)
+    return None if owner is None else _claim(job, owner, now)
+
+
+def _insert_locked(connection: Connection, slots: Sequence[str], row: dict[str, Any]) -> None:
+    # The unique column decides, not a look before the insert. No refused INSERT is an error inside the transaction,
+    # because PostgreSQL would give the whole transaction up.
+    insert = insert_absent(jobs, connection.dialect.name)
+    for _ in range(ATTEMPTS):
+        for slot in slots:
+            if connection.execute(insert, {**row, "lock": slot}).rowcount == 1:
+                return
+        holder = connection.scalar(HOLDER, {"locks": list(slots)})
+        if holder is not None:
+            raise FlowRunning(holder)
+    raise FlowRunning(None)
+
+
+def _row(job: NewJob, now: datetime, owner: Owner | None, lease_until: datetime | None) -> dict[str, Any]:
+    claimed = owner is not None
+    return {
+        "id": job.id,
+        "path": job.path,
+        "revision": job.revision,
+        "state": State.RUNNING if claimed else State.PENDING,
+        "priority": job.priority,
+        "source": job.source,
+        "schedule_id": job.schedule_id,
+        "timeout_seconds": job.timeout_seconds,
+        "lock": None,
+        "owner": owner.id if owner else None,
+        "host": owner.host if owner else None,
+        "epoch": 1 if claimed else 0,
+        "lease_until": lease_until if claimed else None,
+        "queued_time": now,
+        "start_time": now if claimed else None,
+        "has_finally": job.has_finally,
+        "name": job.name,
+        "data": job.data,
+    }
+
+
+def _claim(job: NewJob, owner: Owner, now: datetime) -> Claim:
+    return Claim(
+        id=job.id,
+        path=job.path,
+        name=job.name,
+        revision=job.revision,
+        data=job.data,
+        timeout_seconds=job.timeout_seconds,
+        owner=owner.id,
+        epoch=1,
+        start_time=now,
+        source=job.source,
+        has_finally=job.has_finally,
+    )

@@ -1,0 +1,161 @@
+"""What a job does: its events, and its end, written by the owner that still holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, update
+
+from engine.models.job import Event, LogLine, Outcome, State, StepEnded, StepStarted, StepStatus
+from engine.store.claiming import IS_MINE, MY_STATE_HELD, mine
+from engine.store.job_rows import LAST_LINE
+from engine.store.tables import insert_absent, jobs, logs, steps
+
+END_STEP = (
+    update(steps)
+    .where(steps.c.job_id == bindparam("job"), steps.c.number == bindparam("step"))
+    .values(
+        status=bindparam("status"),
+        end_time=bindparam("end_time"),
+        error=bindparam("error"),
+        result_key=bindparam("result_key"),
+        output=bindparam("output"),
+    )
+)
+STOP_STEPS = (
+    update(steps)
+    .where(steps.c.job_id == bindparam("job"), steps.c.status == StepStatus.RUNNING)
+    .values(status=StepStatus.STOPPED, end_time=bindparam("now"))
+)
+FINISH = (
+    update(jobs)
+    .where(IS_MINE)
+    .values(
+        state=State.FINISHED,
+        status=bindparam("status"),
+        reason=bindparam("reason"),
+        message=bindparam("message"),
+        errors=bindparam("errors"),
+        result=bindparam("result"),
+        end_time=bindparam("end_time"),
+        lock=None,
+        owner=None,
+        host=None,
+        lease_until=None,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events as rows: one statement for each list that is not empty."""
+
+    begun: list[dict[str, Any]] = field(default_factory=list)
+    ended: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+
+def fold(id: str, events: Sequence[Event]) -> Batch:
+    """The events of one job as rows; a step that begins and ends among them is a single row."""
+    batch = Batch()
+    begun: dict[int, dict[str, Any]] = {}
+    for event in events:
+        match event:
+            case StepStarted():
+                begun[event.number] = _beginning(id, event)
+            case StepEnded() if event.number in begun:
+                begun[event.number].update(_ending(event))
+            case StepEnded():
+                batch.ended.append({"job": id, "step": event.number, **_ending(event)})
+            case LogLine():
+                batch.lines.append(
+                    {
+                        "job_id": id,
+                        "time": event.time,
+                        "level": event.level,
+                        "step": event.step,
+                        "message": event.message,
+                    }
+                )
+    batch.begun.extend(begun.values())
+    return batch
+
+
+def record(
+    connection: Connection, id: str, owner_id: str, epoch: int, events: Sequence[Event], first_line: int | None
+) -> bool:
+    """Write the events if this owner still holds the job."""
+    if connection.scalar(MY_STATE_HELD, mine(id, owner_id, epoch)) is None:
+        return False
+    write(connection, id, fold(id, events), first_line)
+    return True
+
+
+def finish(
+    connection: Connection,
+    id: str,
+    owner_id: str,
+    epoch: int,
+    outcome: Outcome,
+    events: Sequence[Event],
+    now: datetime,
+    first_line: int | None,
+) -> bool:
+    """Close the job with its last events if this owner still holds it."""
+    ending = {
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "message": outcome.message,
+        "errors": outcome.errors or None,
+        "result": outcome.result,
+        "end_time": now,
+    }
+    if connection.execute(FINISH, {**mine(id, owner_id, epoch), **ending}).rowcount == 0:
+        return False
+    write(connection, id, fold(id, events), first_line)
+    connection.execute(STOP_STEPS, {"job": id, "now": now})
+    # The lock is free from here on: what waits for this job becomes ready in this same transaction, or never.
+    return True
+
+
+def write(connection: Connection, id: str, batch: Batch, first_line: int | None) -> None:
+    """Write the rows. The same batch once more changes nothing, provided that `first_line` is given."""
+    dialect = connection.dialect.name
+    if batch.begun:
+        connection.execute(insert_absent(steps, dialect), batch.begun)
+    if batch.ended:
+        connection.execute(END_STEP, batch.ended)
+    if batch.lines:
+        first = (connection.scalar(LAST_LINE, {"id": id}) or 0) + 1 if first_line is None else first_line
+        numbered = [{**line, "sequence": sequence} for sequence, line in enumerate(batch.lines, first)]
+        connection.execute(insert_absent(logs, dialect), numbered)
+
+
+def _beginning(id: str, event: StepStarted) -> dict[str, Any]:
+    return {
+        "job_id": id,
+        "number": event.number,
+        "type": event.type,
+        "status": StepStatus.RUNNING,
+        "is_finally": event.is_finally,
+        "start_time": event.time,
+        "end_time": None,
+        "name": event.name,
+        "parent": event.parent,
+        "result_key": None,
+        "error": None,
+        "output": None,
+    }
+
+
+def _ending(event: StepEnded) -> dict[str, Any]:
+    return {
+        "status": event.status,
+        "end_time": event.time,
+        "error": event.error,
+        "result_key": event.result_key,
+        "output": event.output,
+    }

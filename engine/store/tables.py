@@ -1,0 +1,115 @@
+"""The tables as they are now; migrations/ holds how they came to be so."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Insert, Integer, MetaData, Table, UniqueConstraint
+from sqlalchemy.dialects import postgresql, sqlite
+
+from engine.store.columns import JsonText, JsonValue, Key, LongText, Moment
+
+BYTEWISE: dict[str, Any] = {
+    f"{dialect}_{option}": value
+    for dialect in ("mysql", "mariadb")
+    for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
+}
+
+metadata = MetaData()
+
+# The wide columns stand last: SQLite reads a row from its start, and a list never gets as far as them.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Key(36), primary_key=True),
+    Column("path", Key(512), nullable=False),
+    Column("revision", Key(64), nullable=False),
+    Column("state", Key(16), nullable=False),
+    Column("status", Key(16)),
+    Column("reason", Key(32)),
+    Column("priority", Integer, nullable=False),
+    Column("source", Key(16), nullable=False),
+    Column("schedule_id", Key(64)),
+    Column("timeout_seconds", Double),
+    Column("lock", Key(560)),
+    Column("owner", Key(255)),
+    Column("host", Key(255)),
+    Column("epoch", Integer, nullable=False),
+    Column("lease_until", Moment),
+    Column("queued_time", Moment, nullable=False),
+    Column("start_time", Moment),
+    Column("end_time", Moment),
+    Column("has_finally", Boolean, nullable=False),
+    Column("name", LongText, nullable=False),
+    Column("message", LongText),
+    Column("errors", JsonValue),
+    Column("data", JsonValue),
+    Column("result", JsonText),
+    UniqueConstraint("lock", name="jobs_lock"),
+    Index("jobs_by_state", "state", "id"),
+    Index("jobs_by_status", "status", "id"),
+    Index("jobs_by_path", "path", "id"),
+    Index("jobs_by_schedule", "schedule_id", "id"),
+    Index("jobs_to_claim", "state", "priority", "id"),
+    Index("jobs_by_owner", "owner", "state"),
+    Index("jobs_by_end_time", "end_time"),
+    **BYTEWISE,
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("revision", Key(64), primary_key=True),
+    Column("path", Key(512), nullable=False),
+    Column("parts", JsonValue, nullable=False),
+    Column("text", LongText, nullable=False),
+    **BYTEWISE,
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("job_id", Key(36), ForeignKey("jobs.id", name="steps_job", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("type", Key(64), nullable=False),
+    Column("status", Key(16), nullable=False),
+    Column("is_finally", Boolean, nullable=False),
+    Column("start_time", Moment, nullable=False),
+    Column("end_time", Moment),
+    Column("name", LongText, nullable=False),
+    Column("parent", LongText),
+    Column("result_key", LongText),
+    Column("error", LongText),
+    Column("output", JsonText),
+    **BYTEWISE,
+)
+
+logs = Table(
+    "logs",
+    metadata,
+    Column("job_id", Key(36), ForeignKey("jobs.id", name="logs_job", ondelete="CASCADE"), primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("time", Moment, nullable=False),
+    Column("level", Key(16), nullable=False),
+    Column("step", LongText),
+    Column("message", LongText, nullable=False),
+    sqlite_with_rowid=False,
+    **BYTEWISE,
+)
+
+
+@cache
+def insert_absent(table: Table, dialect: str) -> Insert:
+    """An INSERT that does nothing where a row with the same unique key exists; its row count tells."""
+    return _insert_absent(table, dialect).execution_options(preserve_rowcount=True)
+
+
+def _insert_absent(table: Table, dialect: str) -> Insert:
+    match dialect:
+        case "sqlite":
+            return sqlite.insert(table).on_conflict_do_nothing()
+        case "postgresql":
+            return postgresql.insert(table).on_conflict_do_nothing()
+        case _:
+            return table.insert().prefix_with("IGNORE")

@@ -1,0 +1,123 @@
+"""The schema's version: looked up cheaply at every start, brought forward by Alembic when it is behind."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, inspect, text
+
+from engine.clock import Clock
+from engine.errors import DatabaseBusy, DatabaseDown, DatabaseRefused
+from engine.store.volumes import refuse_shared_volume
+
+if TYPE_CHECKING:
+    from engine.store.database import Database
+
+HEAD = "0001"
+"""The newest migration. A test holds it to what migrations/versions has."""
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+PATIENCE_SECONDS = 60.0
+ADVISORY_LOCK = 0x0C70F10
+
+
+def upgrade(database: Database) -> None:
+    """Bring the schema to HEAD, once, however many processes start at the same time."""
+    if database.file is not None:
+        refuse_shared_volume(database.file)
+        _make_folder(database.file.parent)
+    if database.ask(schema_revision) == HEAD:
+        return
+    with _alone(database), database.write() as connection, _alone_on_server(connection):
+        revision = schema_revision(connection)
+        if revision != HEAD:
+            _refuse_strangers(connection, database.place, revision)
+            _run_migrations(connection)
+
+
+def schema_revision(connection: Connection) -> str | None:
+    """The migration that the database is at, None before the first."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseDown(f"The database's folder {folder} cannot be made: {error.strerror}.") from error
+
+
+def _refuse_strangers(connection: Connection, place: str, revision: str | None) -> None:
+    from alembic.script import ScriptDirectory
+
+    if revision is None:
+        if inspect(connection).has_table("jobs"):
+            raise DatabaseRefused(f"{place} has a table `jobs` that Octoflow did not make. Name another database.")
+        return
+    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
+    if revision not in known:
+        raise DatabaseRefused(
+            f"{place} is at schema {revision!r}, and this version of Octoflow knows up to {HEAD!r}. "
+            "It was made by a newer version: run that one, or restore a backup."
+        )
+
+
+def _run_migrations(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    command.upgrade(config, "head")
+
+
+@contextmanager
+def _alone(database: Database) -> Iterator[None]:
+    if database.run_path is None:
+        yield
+        return
+    _make_folder(database.run_path)
+    clock = Clock()
+    end = clock.monotonic() + PATIENCE_SECONDS
+    with (database.run_path / "migrate.lock").open("w") as file:
+        while not _locked(file.fileno()):
+            if clock.monotonic() > end:
+                raise DatabaseBusy(
+                    f"{database.place} is being upgraded by another process for over {PATIENCE_SECONDS:.0f} s."
+                )
+            clock.wait(Event(), 0.05)
+        yield
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _alone_on_server(connection: Connection) -> Iterator[None]:
+    match connection.dialect.name:
+        case "postgresql":
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+            yield
+        case "mysql" | "mariadb":
+            if not connection.scalar(text("SELECT GET_LOCK('octoflow_migrate', 25)")):
+                raise DatabaseBusy("The database is being upgraded by another process. Try again.")
+            try:
+                yield
+            finally:
+                connection.execute(text("SELECT RELEASE_LOCK('octoflow_migrate')"))
+        case _:
+            yield

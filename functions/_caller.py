@@ -1,0 +1,64 @@
+"""What a request says about who sent it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import flask
+
+FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip")
+"""Headers that a proxy adds: with one of them, the address we see is the proxy's."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The bearer token (empty without one), and where it came from."""
+
+    token: str
+    from_loopback: bool
+    forwarded: bool
+
+    @classmethod
+    def of(cls, request: flask.Request) -> Caller:
+        """The caller of this request."""
+        return cls(
+            token=bearer_token(request.headers.get("Authorization", "")),
+            from_loopback=is_loopback(request.remote_addr or "") and _is_own_name(request.host),
+            forwarded=any(name in request.headers for name in FORWARDING),
+        )
+
+
+def bearer_token(header: str) -> str:
+    """The token of an Authorization header, empty when it has none; WSGI hands UTF-8 over as Latin-1."""
+    scheme, _, token = header.strip(" ").partition(" ")
+    if scheme.lower() != "bearer":
+        return ""
+    token = token.strip(" ")
+    try:
+        return token.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return token
+
+
+def is_loopback(address: str) -> bool:
+    """Whether this is 127.0.0.0/8, ::1, or the first written as an IPv6 address."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        return ip.ipv4_mapped.is_loopback
+    return ip.is_loopback
+
+
+def _is_own_name(host: str) -> bool:
+    """Whether the Host header names this machine to itself.
+
+    A web page anywhere can point a name of its own at 127.0.0.1 and have a visitor's browser call us from loopback.
+    """
+    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+    name = name.strip("[]").lower()
+    return name == "localhost" or name.endswith(".localhost") or is_loopback(name)

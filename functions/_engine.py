@@ -1,0 +1,104 @@
+"""The engine of this process: made when the first request needs it, never at import, since servers fork after that."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING
+
+from engine.errors import OctoflowError, Unavailable
+
+if TYPE_CHECKING:
+    from engine.orchestrator import Orchestrator
+
+FIRST_WAIT_SECONDS = 0.3
+LONGEST_WAIT_SECONDS = 30.0
+
+log = logging.getLogger(__name__)
+
+
+class NotReady(Unavailable):
+    """This process has no engine yet; the message says what stands in the way."""
+
+    code = "not_ready"
+
+
+UNEXPECTED = NotReady("The engine could not be made; the service log says why.")
+
+
+class ProcessEngine:
+    """One engine, and the thread that starts it a moment after the first answer."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._engine: Orchestrator | None = None
+        self._attempts = 0
+        self._failure: OctoflowError = UNEXPECTED
+        self._starter: Thread | None = None
+        self._closing = Event()
+
+    def get(self) -> Orchestrator:
+        """The engine; NotReady when it cannot be made, and the next call tries again."""
+        if self._engine is not None:
+            return self._engine
+        seen = self._attempts
+        with self._lock:
+            if self._engine is not None:
+                return self._engine
+            if self._attempts == seen:  # else somebody's attempt ended while we waited, and its failure is ours too
+                self._make()
+            if self._engine is None:
+                raise NotReady(str(self._failure))
+            return self._engine
+
+    def use(self, engine: Orchestrator) -> None:
+        """Serve with this engine: how tests bring one of their own."""
+        self._engine = engine
+
+    def start_soon(self) -> None:
+        """See to it that the engine looks for pending jobs, also when nobody launches one; returns at once."""
+        if self._starter is None and not self._closing.is_set():
+            with self._lock:
+                if self._starter is None:
+                    self._starter = Thread(target=self._start, name="octoflow-start", daemon=True)
+                    self._starter.start()
+
+    def close(self) -> None:
+        """Stop the engine, if there is one; once is enough."""
+        self._closing.set()
+        with self._lock:
+            engine, self._engine = self._engine, None
+            self._failure = NotReady("This process is on its way out.")
+        if engine is not None:
+            engine.close()
+
+    def _make(self) -> None:
+        if self._closing.is_set():
+            return
+        from engine.orchestrator import Orchestrator
+
+        self._failure = UNEXPECTED
+        try:
+            self._engine = Orchestrator.from_environment()
+            atexit.register(self.close)
+        except OctoflowError as error:
+            self._failure = error
+        finally:
+            self._attempts += 1
+
+    def _start(self) -> None:
+        wait = FIRST_WAIT_SECONDS
+        while not self._closing.wait(wait):
+            try:
+                self.get().start()
+                return
+            except OctoflowError as error:
+                log.warning("The engine does not start: %s", error)
+            except Exception:
+                log.exception("The engine does not start")
+            wait = min(max(1.0, wait * 2), LONGEST_WAIT_SECONDS)
+
+
+PROCESS = ProcessEngine()
+"""Of this process, which is the one place where there can only be one."""

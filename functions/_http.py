@@ -1,0 +1,227 @@
+"""Turns a small function over the engine into an HTTP function; the only file that knows statuses.
+
+```python
+@operation("GET", "/api/jobs/<id>", role=Role.VIEWER)
+def get_job(engine: Orchestrator, id: str) -> dict[str, Any]:
+    '''Everything about one job.'''
+```
+What such a function takes, it names: `engine`, parts of the path, `body` (a model of engine.models.requests), `query`
+(a frozen dataclass). What it returns goes out as JSON, what it raises as an error with the status of its kind.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import flask
+from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.exceptions import NotFound as NoSuchPath
+from werkzeug.routing import Map, Rule
+
+from engine.errors import (
+    Conflict,
+    DatabaseRefused,
+    Denied,
+    Forbidden,
+    Invalid,
+    NotFound,
+    OctoflowError,
+    SettingInvalid,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+from functions import _engine
+from functions._body import take_body
+from functions._caller import Caller
+from functions._json import read_object, to_bytes
+from functions._query import Times, read_query, refuse_query
+
+if TYPE_CHECKING:
+    from engine.models.access import Role
+    from engine.models.requests import RequestBody
+    from engine.orchestrator import Orchestrator
+
+HttpFunction = Callable[[flask.Request], flask.Response]
+
+STATUS: dict[type[OctoflowError], int] = {
+    NotFound: 404,
+    Conflict: 409,
+    Invalid: 400,
+    TooLarge: 413,
+    SettingInvalid: 503,
+    DatabaseRefused: 503,
+    Denied: 403,
+    Unauthenticated: 401,
+    Unavailable: 503,
+}
+"""A leaf that is not here has the status of its kind."""
+
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One thing a user can ask; `role` is what it takes, None for everybody."""
+
+    method: str
+    path: str
+    role: Role | None
+    status: int
+    function: Callable[..., Mapping[str, Any]]
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where it is reached: `/api/v1/...` is another name of `/api/...`."""
+        is_versioned = self.path.startswith("/api/")
+        return (self.path, "/api/v1/" + self.path.removeprefix("/api/")) if is_versioned else (self.path,)
+
+    @property
+    def takes_engine(self) -> bool:
+        return self.role is not None or "engine" in self.function.__annotations__
+
+    @cached_property
+    def body_model(self) -> type[RequestBody] | None:
+        """Found at the first request that brings one: pydantic is dear at a cold start."""
+        name = self.function.__annotations__.get("body")
+        if name is None:
+            return None
+        from engine.models import requests
+
+        model: type[RequestBody] = getattr(requests, name)
+        return model
+
+    @cached_property
+    def query_type(self) -> type[Any] | None:
+        name = self.function.__annotations__.get("query")
+        return None if name is None else self.function.__globals__[name]
+
+    @cached_property
+    def routes(self) -> Map:
+        """The routes of this operation alone."""
+        return route([self])
+
+
+OPERATIONS: list[Operation] = []
+"""Every operation, in the order in which they were defined."""
+
+
+def operation(
+    method: str, path: str, *, role: Role | None, status: int = 200
+) -> Callable[[Callable[..., Mapping[str, Any]]], HttpFunction]:
+    """Make this an operation of the API, and a functions-framework target of its own that answers at its full path."""
+
+    def decorate(function: Callable[..., Mapping[str, Any]]) -> HttpFunction:
+        made = Operation(method, path, role, status, function)
+        OPERATIONS.append(made)
+
+        def target(request: flask.Request) -> flask.Response:
+            return serve(request, made.routes)
+
+        target.__name__ = target.__qualname__ = function.__name__
+        target.__module__, target.__doc__ = function.__module__, function.__doc__
+        return target
+
+    return decorate
+
+
+@cache
+def every_route() -> Map:
+    """The routes of all operations together."""
+    return route(OPERATIONS)
+
+
+def route(operations: Iterable[Operation]) -> Map:
+    """Which path and method lead to which operation. No redirects: `/api/jobs/` is `/api/jobs`."""
+    rules = [Rule(path, methods=[each.method], endpoint=each) for each in operations for path in each.paths]
+    return Map(rules, strict_slashes=False, merge_slashes=False)
+
+
+def serve(request: flask.Request, routes: Map) -> flask.Response:
+    """The answer to this request, whatever happens."""
+    body = take_body(request.environ)
+    try:
+        response = _answer(request, routes)
+    except MethodNotAllowed as error:
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        message = f"{request.method} is not possible at {request.path[:200]}; {allowed} is."
+        response = _respond({"error": message, "code": "method_not_allowed"}, 405, {"Allow": allowed})
+    except NoSuchPath:
+        message = f"There is nothing at {request.path[:200]}."
+        response = _respond({"error": message, "code": "not_found"}, 404)
+    except OctoflowError as error:
+        response = _refuse(error)
+    except Exception:
+        id = secrets.token_hex(6)
+        log.exception("%s %r failed (%s)", request.method, request.path[:200], id)
+        message = f"Something went wrong here; the service log has it under {id}."
+        response = _respond({"error": message, "code": "internal"}, 500)
+    if not body.discard():
+        response.headers["Connection"] = "close"
+    _engine.PROCESS.start_soon()
+    return response
+
+
+def status_of(error: OctoflowError) -> int:
+    """The status of the error's leaf, or else of its kind."""
+    return next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
+
+
+def _answer(request: flask.Request, routes: Map) -> flask.Response:
+    chosen, arguments = routes.bind("").match(request.path, request.method)
+    if any("\0" in str(value) for value in arguments.values()):
+        raise NoSuchPath
+    if chosen.takes_engine:
+        engine = _engine.PROCESS.get()
+        _admit(request, engine, chosen.role)
+        arguments = {**arguments, **_inputs(request, engine, chosen)}
+    return _respond(chosen.function(**arguments), chosen.status)
+
+
+def _admit(request: flask.Request, engine: Orchestrator, needed: Role | None) -> None:
+    if needed is None:
+        return
+    caller = Caller.of(request)
+    role = engine.is_allowed(caller.token, from_loopback=caller.from_loopback, forwarded=caller.forwarded)
+    if not role.reaches(needed):
+        raise Forbidden(f"This needs the role {needed}, and the token has the role {role}.")
+
+
+def _inputs(request: flask.Request, engine: Orchestrator, chosen: Operation) -> dict[str, Any]:
+    """What the function takes beside the parts of its path."""
+    inputs: dict[str, Any] = {"engine": engine} if "engine" in chosen.function.__annotations__ else {}
+    if chosen.query_type is not None:
+        times = Times(engine.settings.timezone, lambda: engine.clock.now())
+        inputs["query"] = read_query(chosen.query_type, request.args, times)
+    elif chosen.role is not None:
+        refuse_query(request.args)
+    if chosen.body_model is not None:
+        text = take_body(request.environ).read(engine.settings.max_content_length)
+        inputs["body"] = chosen.body_model.read(read_object(text))
+    return inputs
+
+
+def _respond(value: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None) -> flask.Response:
+    return flask.Response(
+        to_bytes(value), status, headers={**HEADERS, **(headers or {})}, content_type="application/json"
+    )
+
+
+def _refuse(error: OctoflowError) -> flask.Response:
+    status = status_of(error)
+    value = {**error.fields, "error": str(error), "code": error.code}
+    if error.details:
+        value["details"] = error.details
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(status)
+    return _respond(value, status, headers)

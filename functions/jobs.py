@@ -1,0 +1,155 @@
+"""Jobs: launch, watch, cancel, delete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Any
+
+from engine.models.access import Role
+from engine.models.job import Job, JobFilter, LogLine, State, Status, StepRow
+from engine.models.times import format_time
+from functions._http import operation
+from functions._query import bounded
+
+if TYPE_CHECKING:
+    from engine.models.requests import LaunchJob
+    from engine.orchestrator import Orchestrator
+
+
+@dataclass(frozen=True)
+class ListJobs(JobFilter):
+    """Which jobs, and which page of them; `count` asks for the number of all."""
+
+    limit: int = bounded(50, 1, 500)
+    offset: int = bounded(0, 0, 1_000_000_000)
+    count: bool = False
+
+    def filter(self, **changes: Any) -> JobFilter:
+        """The same as the engine takes it."""
+        return JobFilter(**{each.name: getattr(self, each.name) for each in fields(JobFilter)} | changes)
+
+
+@dataclass(frozen=True)
+class ListLogs:
+    """Log lines after the one of this number."""
+
+    after: int = bounded(0, 0, 10**15)
+    limit: int = bounded(1000, 1, 5000)
+
+
+@dataclass(frozen=True)
+class DeleteJobs:
+    """Which ended jobs; the engine wants at least one filter."""
+
+    older_than_days: float | None = bounded(None, 0, 36_500)
+    state: State | None = None
+    status: Status | None = None
+
+
+@operation("POST", "/api/jobs", role=Role.OPERATOR, status=202)
+def launch_job(engine: Orchestrator, body: LaunchJob) -> dict[str, Any]:
+    """Start a flow and answer at once with its job id."""
+    job_id = engine.launch(body.path, body.data, timeout_seconds=body.timeout_seconds, priority=body.priority)
+    return {"job_id": job_id}
+
+
+@operation("GET", "/api/jobs", role=Role.VIEWER)
+def list_jobs(engine: Orchestrator, query: ListJobs) -> dict[str, Any]:
+    """A page of jobs, newest first."""
+    found = engine.jobs(query.filter(limit=query.limit + 1))
+    zone = engine.settings.timezone
+    page = {
+        "jobs": [job_summary(job, zone) for job in found[: query.limit]],
+        "limit": query.limit,
+        "offset": query.offset,
+        "next": query.offset + query.limit if len(found) > query.limit else None,
+    }
+    return page | ({"total": engine.count_jobs(query.filter())} if query.count else {})
+
+
+@operation("GET", "/api/jobs/<id>", role=Role.VIEWER)
+def get_job(engine: Orchestrator, id: str) -> dict[str, Any]:
+    """Everything about one job: its data, its result, its steps."""
+    job, steps = engine.job(id)
+    zone = engine.settings.timezone
+    whole = {"data": job.data, "result": job.result, "steps": [step_summary(step, zone) for step in steps]}
+    return job_summary(job, zone) | whole
+
+
+@operation("GET", "/api/jobs/<id>/logs", role=Role.VIEWER)
+def get_job_logs(engine: Orchestrator, id: str, query: ListLogs) -> dict[str, Any]:
+    """The job's log lines, oldest first; `next` is the `after` of the next page."""
+    lines, following = engine.logs(id, query.after, query.limit)
+    return {"logs": [log_line(line, engine.settings.timezone) for line in lines], "next": following}
+
+
+@operation("POST", "/api/jobs/<id>/cancel", role=Role.OPERATOR, status=202)
+def cancel_job(engine: Orchestrator, id: str) -> dict[str, Any]:
+    """Stop the job; its finally_step still runs."""
+    job = engine.cancel(id)
+    return {"job_id": job.id, "state": job.state}
+
+
+@operation("DELETE", "/api/jobs/<id>", role=Role.ADMIN)
+def delete_job(engine: Orchestrator, id: str) -> dict[str, Any]:
+    """Forget one job that has ended."""
+    engine.delete_job(id)
+    return {"deleted": 1}
+
+
+@operation("DELETE", "/api/jobs", role=Role.ADMIN)
+def delete_jobs(engine: Orchestrator, query: DeleteJobs) -> dict[str, Any]:
+    """Forget the ended jobs that the filters name."""
+    deleted = engine.delete_jobs(older_than_days=query.older_than_days, state=query.state, status=query.status)
+    return {"deleted": deleted}
+
+
+def job_summary(job: Job, zone: tzinfo) -> dict[str, Any]:
+    """A job as it stands in a list."""
+    return {
+        "id": job.id,
+        "path": job.path,
+        "name": job.name,
+        "revision": job.revision,
+        "state": job.state,
+        "status": job.status,
+        "reason": job.reason,
+        "message": job.message,
+        "priority": job.priority,
+        "source": job.source,
+        "schedule_id": job.schedule_id,
+        "timeout_seconds": job.timeout_seconds,
+        "queued_time": format_time(job.queued_time, zone),
+        "start_time": format_time(job.start_time, zone),
+        "end_time": format_time(job.end_time, zone),
+        "duration_seconds": _seconds_between(job.start_time, job.end_time),
+        "errors": job.errors,
+    }
+
+
+def step_summary(step: StepRow, zone: tzinfo) -> dict[str, Any]:
+    """One step run of a job."""
+    return {
+        "number": step.number,
+        "name": step.name,
+        "type": step.type,
+        "status": step.status,
+        "parent": step.parent,
+        "start_time": format_time(step.start_time, zone),
+        "end_time": format_time(step.end_time, zone),
+        "duration_seconds": _seconds_between(step.start_time, step.end_time),
+        "error": step.error,
+        "result_key": step.result_key,
+        "output": step.output,
+        "is_finally": step.is_finally,
+    }
+
+
+def log_line(line: LogLine, zone: tzinfo) -> dict[str, Any]:
+    """One line of a job's log."""
+    return {"time": format_time(line.time, zone), "level": line.level, "step": line.step, "message": line.message}
+
+
+def _seconds_between(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None or end is None else round((end - start).total_seconds(), 3)

@@ -1,0 +1,45 @@
+"""gunicorn's settings for `octoflow serve`: `gunicorn -c python:functions.server functions.wsgi:app`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.errors import SettingInvalid
+from engine.settings import Settings
+
+try:
+    _settings = Settings.from_environment()
+except SettingInvalid as error:
+    raise SystemExit(f"octoflow: {error}") from error
+
+_host = f"[{_settings.api_host}]" if ":" in _settings.api_host else _settings.api_host
+
+bind = f"{_host}:{_settings.api_port}"
+worker_class = "gthread"
+workers = 1
+threads = 64
+keepalive = 5
+timeout = 300
+"""The worker's main thread reports each second, and is replaced when it hangs for so long; requests have no limit."""
+graceful_timeout = 14
+"""Room for the 10 s that a stopped job's finally_step has, and less than the 15 s after which containers are killed."""
+limit_request_line = 8190
+accesslog = None
+errorlog = "-"
+loglevel = _settings.log_level.lower()
+control_socket_disable = True
+proc_name = "octoflow"
+
+
+def post_worker_init(worker: Any) -> None:
+    """Jobs that wait in the database are taken up without a request."""
+    from functions import _engine
+
+    _engine.PROCESS.start_soon()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Stop the jobs that run here, in good order."""
+    from functions import _engine
+
+    _engine.PROCESS.close()

@@ -1,0 +1,136 @@
+"""`octoflow` from a shell: the same jobs, without HTTP."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+
+import pytest
+from services import BIN, flow, until
+
+
+@pytest.fixture
+def octoflow(data):
+    """Runs the command over the test's data folder."""
+
+    def run(*arguments, **settings):
+        environment = {"PATH": f"{BIN}:/usr/bin:/bin", "DATA_PATH": str(data), **settings}
+        return subprocess.run(
+            [BIN / "octoflow", *arguments], env=environment, capture_output=True, text=True, timeout=60, cwd=data.parent
+        )
+
+    return run
+
+
+def test_run_prints_each_step_and_ends_with_zero(data, octoflow):
+    flow(data, "hello.yml", "name: hello\nsteps:\n  - {name: greet, type: jinja, jinja: {template: 'Hi {{ who }}'}}\n")
+
+    done = octoflow("run", "hello.yml", "--data", '{"who": "Ada"}', "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["greet"] == "Hi Ada"
+    assert "greet (jinja)" in done.stderr
+    assert " ms " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [
+        ("{name: s, type: set_fact, set_fact: {value: 1}}", 0),
+        ("{name: s, type: jq, jq: {expression: 'error(\"no\")'}}", 1),
+        ("{name: s, type: exit, exit: {message: nothing to do}}", 3),
+    ],
+)
+def test_the_exit_code_says_how_the_flow_ended(data, octoflow, step, code):
+    flow(data, "f.yml", f"name: f\nsteps:\n  - {step}\n")
+
+    assert octoflow("run", "f.yml").returncode == code
+
+
+def test_a_run_is_a_job_in_the_table_like_any_other(data, octoflow, start):
+    flow(data, "f.yml", "name: f\nsteps:\n  - {name: s, type: set_fact, set_fact: {value: 1}}\n")
+    octoflow("run", "f.yml")
+    service = start()
+
+    jobs = service.get("/api/jobs").json()["jobs"]
+
+    assert [(job["path"], job["status"], job["source"]) for job in jobs] == [("f.yml", "success", "cli")]
+
+
+def test_a_file_named_from_the_current_folder_is_found(data, octoflow):
+    flow(data, "f.yml", "name: f\nsteps:\n  - {name: s, type: set_fact, set_fact: {value: 1}}\n")
+
+    assert octoflow("run", "data/flows/f.yml").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "sentence"),
+    [
+        (("run", "nope.yml"), {}, "nope.yml"),
+        (("run", "../../etc/passwd"), {}, "passwd"),
+        (("run", "f.yml", "--data", "{"), {}, "--data is not JSON"),
+        (("run", "f.yml", "--data", "@missing.json"), {}, "missing.json"),
+        (("run", "f.yml"), {"FLOW_MAX_WORKERS": "many"}, "FLOW_MAX_WORKERS='many' must be a whole number"),
+        (("serve",), {"TIMEZONE": "Mars/Olympus"}, "TIMEZONE='Mars/Olympus' is not a time zone"),
+        (("serve",), {"API_PORT": "abc"}, "API_PORT='abc' must be a whole number"),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence_and_no_traceback(data, octoflow, arguments, settings, sentence):
+    flow(data, "f.yml", "name: f\nsteps:\n  - {name: s, type: set_fact, set_fact: {value: 1}}\n")
+
+    done = octoflow(*arguments, **settings)
+
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupted_run_stops_its_flow_and_runs_its_finally_step(data):
+    flow(
+        data,
+        "slow.yml",
+        "name: slow\nfinally_step: tidy\nsteps:\n  - {name: wait, type: sleep, sleep: {seconds: 60}}\n"
+        "  - {name: tidy, type: file, file: {path: output/tidy.txt, mode: write, type: text, data_key: __job_id__}}\n",
+    )
+    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "DATA_PATH": str(data)}
+    process = subprocess.Popen([BIN / "octoflow", "run", "slow.yml"], env=environment, stderr=subprocess.PIPE, text=True)
+    until(lambda: list(data.glob("jobs.sqlite-wal")) and _step_runs(data))
+
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert "cancelled" in errors
+    assert (data / "output" / "tidy.txt").exists()
+
+
+def _step_runs(data):
+    import sqlite3
+
+    with sqlite3.connect(data / "jobs.sqlite") as database:
+        try:
+            return database.execute("SELECT count(*) FROM steps").fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0
+
+
+def test_a_tick_without_a_service_closes_lost_jobs_and_runs_pending_ones(data, octoflow, start):
+    flow(data, "slow.yml", "name: slow\nsteps:\n  - {name: wait, type: sleep, sleep: {seconds: 60}}\n")
+    flow(data, "f.yml", "name: f\nsteps:\n  - {name: s, type: set_fact, set_fact: {value: 1}}\n")
+    service = start(FLOW_MAX_WORKERS="1")
+    lost = service.launch("slow.yml")
+    service.running_step(lost, "wait")
+    pending = service.launch("f.yml")
+    service.kill()
+
+    done = octoflow("tick")
+    again = start()
+
+    assert json.loads(done.stdout)["swept"] == 1
+    assert again.job(lost)["reason"] == "worker_lost"
+    assert again.job(pending)["status"] == "success"
+
+
+def test_db_upgrade_may_be_run_any_number_of_times(octoflow):
+    assert [octoflow("db", "upgrade").returncode for _ in range(2)] == [0, 0]

@@ -1,0 +1,94 @@
+"""Canary secrets are found in no byte of the database, the logs or the answers, encoded or not."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
+
+import pytest
+from services import TOKEN, flow
+
+PASSWORD = "canary/pass word+1&"
+API_KEY = 'canary"key\\2'
+BEARER = "canary-bearer-3"
+USER = "canary-user"
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with everything it was told, secrets included."""
+
+    seen: list[dict[str, str]] = []
+
+    def do_GET(self):
+        headers = dict(self.headers)
+        Echo.seen.append(headers)
+        basic = headers.get("Authorization", "").removeprefix("Basic ")
+        body = {"headers": headers, "again": quote(basic), "decoded": PASSWORD, "key": API_KEY, "list": [BEARER]}
+        content = json.dumps(body).encode()
+        self.send_response(500 if self.path.startswith("/broken") else 200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def peer():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    Echo.seen.clear()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_no_canary_is_in_any_byte_that_stays(data, start, peer):
+    (data / "secrets.yml").write_text(
+        json.dumps(
+            [
+                {"name": "basic", "type": "credential", "username": USER, "password": PASSWORD},
+                {"name": "key", "type": "api-key", "key": "X-Api-Key", "value": API_KEY},
+                {"name": "bearer", "type": "token", "token": BEARER},
+            ]
+        )
+    )
+    steps = "".join(
+        f"  - name: call {name}{path}\n    type: rest\n    ignore_errors: ['.*']\n"
+        f"    rest: {{uri: '{peer}/{path}', authentication: {{type: {kind}, secret: {name}}}}}\n"
+        for name, kind in (("basic", "basic"), ("key", "api-key"), ("bearer", "token"))
+        for path in ("fine", "broken")
+    )
+    steps += "  - {name: show, type: debug, debug: {type: json}}\n"
+    steps += "  - {name: fail, type: jq, jq: {expression: 'error(tostring)'}}\n"
+    flow(data, "leaky.yml", f"name: leaky\nsteps:\n{steps}")
+    service = start(LOG_LEVEL="DEBUG")
+
+    job_id = service.launch("leaky.yml")
+    job = service.finished(job_id)
+    answers = [
+        service.get(f"/api/jobs/{job_id}").text,
+        service.get(f"/api/jobs/{job_id}/logs").text,
+        service.get("/api/jobs").text,
+    ]
+    kept = {str(path): path.read_bytes() for path in data.rglob("*") if path.is_file() and path.name != "secrets.yml"}
+    kept[str(service.log)] = service.log.read_bytes()
+    kept |= {f"answer {n}": text.encode() for n, text in enumerate(answers)}
+
+    assert job["status"] == "failed", job
+    assert len(Echo.seen) == 6
+    sent = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    assert Echo.seen[0]["Authorization"] == f"Basic {sent}"
+    forms = [TOKEN, sent, BEARER]
+    for secret in (PASSWORD, API_KEY, BEARER):
+        forms += [secret, quote(secret, safe=""), json.dumps(secret)[1:-1], base64.b64encode(secret.encode()).decode()[:-4]]
+    found = [(name, form) for name, content in kept.items() for form in forms if form.encode() in content]
+    assert found == []
+    assert "***" in answers[0]

@@ -1,0 +1,178 @@
+"""One suite over every database: each test that asks for `database` runs on SQLite, PostgreSQL and MariaDB."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import create_engine, delete, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from engine.clock import new_id
+from engine.models.job import Claim, Event, NewJob, Outcome, Owner, Status, StepEnded, StepStarted, StepStatus
+from engine.store.database import Database
+from engine.store.documents import DocumentStore
+from engine.store.jobs import JobStore
+from engine.store.tables import metadata
+
+SERVERS = {
+    "postgresql": ("OCTOFLOW_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"),
+    "mariadb": ("OCTOFLOW_TEST_MARIADB_URL", "mariadb+pymysql://root@127.0.0.1:3306/mysql"),
+}
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """An upgraded, empty SQLite database: copying it is a hundred times quicker than migrating one."""
+    file = tmp_path_factory.mktemp("template") / "jobs.sqlite"
+    database = Database(f"sqlite:///{file}")
+    database.upgrade()
+    database.dispose()
+    return file.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def postgresql_uri() -> Iterator[str]:
+    yield from scratch_database("postgresql")
+
+
+@pytest.fixture(scope="session")
+def mariadb_uri() -> Iterator[str]:
+    yield from scratch_database("mariadb")
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database's URI: SQLite's file is not there yet, a server's database may have been used before."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'jobs.sqlite'}"
+    return str(request.getfixturevalue(f"{request.param}_uri"))
+
+
+@pytest.fixture
+def database(uri: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An upgraded and empty database; afterwards no connection is left open."""
+    database = Database(uri, run_path=tmp_path)
+    if database.file is not None:
+        database.file.write_bytes(request.getfixturevalue("sqlite_template"))
+    database.upgrade()
+    empty(database)
+    yield database
+    still_in_use = database.engine.pool.checkedout()  # type: ignore[attr-defined]
+    database.dispose()
+    assert still_in_use == 0
+
+
+@pytest.fixture
+def jobs(database: Database) -> JobStore:
+    return JobStore(database)
+
+
+@pytest.fixture
+def documents(database: Database) -> DocumentStore:
+    return DocumentStore(database)
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path, sqlite_template: bytes) -> Iterator[Database]:
+    """An upgraded and empty SQLite database, for what only SQLite does."""
+    file = tmp_path / "only.sqlite"
+    file.write_bytes(sqlite_template)
+    database = Database(f"sqlite:///{file}")
+    yield database
+    database.dispose()
+
+
+def empty(database: Database) -> None:
+    with database.write() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(delete(table))
+
+
+def scratch_database(kind: str) -> Iterator[str]:
+    """A database of its own on the server; skips, or fails in CI, when there is no server."""
+    variable, local = SERVERS[kind]
+    url = make_url(os.environ.get(variable) or local)
+    name = f"octoflow_test_{uuid4().hex[:12]}"
+    admin = create_engine(url, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
+    try:
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+    except SQLAlchemyError as error:
+        reason = f"no {kind} server at {url.host}:{url.port}; name one in {variable} ({type(error).__name__})"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    yield url.set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        force = " WITH (FORCE)" if kind == "postgresql" else ""
+        connection.execute(text(f"DROP DATABASE {name}{force}"))
+    admin.dispose()
+
+
+NOW = datetime(2024, 5, 23, 12, 0, tzinfo=UTC)
+
+
+class Bench:
+    """Jobs in a store, with a clock that only moves when told to."""
+
+    lease = timedelta(seconds=30)
+
+    def __init__(self, jobs: JobStore) -> None:
+        self.jobs = jobs
+        self.now = NOW
+        self.owner = Owner(id="owner-1", host="host-1")
+
+    def later(self, seconds: float) -> datetime:
+        self.now += timedelta(seconds=seconds)
+        return self.now
+
+    def new(self, path: str = "hello.yml", *, slots: int = 0, **fields: Any) -> NewJob:
+        locks = tuple(f"{path}#{slot}" for slot in range(slots))
+        self.later(0.001)
+        return NewJob(id=new_id(self.now), path=path, name=path, revision="r1", lock_slots=locks, **fields)
+
+    def queue(self, path: str = "hello.yml", **fields: Any) -> str:
+        job = self.new(path, **fields)
+        assert self.jobs.insert(job, self.now) is None
+        return job.id
+
+    def claim(self, owner: Owner | None = None) -> Claim:
+        (claim,) = self.jobs.claim(owner or self.owner, self.now, self.now + self.lease)
+        return claim
+
+    def start(self, path: str = "hello.yml", **fields: Any) -> Claim:
+        claim = self.jobs.insert(
+            self.new(path, **fields), self.now, owner=self.owner, lease_until=self.now + self.lease
+        )
+        assert claim is not None
+        return claim
+
+    def record(self, claim: Claim, *events: Event, first_line: int | None = None) -> bool:
+        return self.jobs.record(claim.id, claim.owner, claim.epoch, events, first_line=first_line)
+
+    def finish(self, claim: Claim, outcome: Outcome | None = None, *events: Event) -> bool:
+        outcome = outcome or Outcome(Status.SUCCESS)
+        return self.jobs.finish(claim.id, claim.owner, claim.epoch, outcome, events, self.now)
+
+    def began(self, number: int = 1, **fields: Any) -> StepStarted:
+        return StepStarted(**{"number": number, "name": f"step {number}", "type": "jq", "time": self.now, **fields})
+
+    def ended(self, number: int = 1, **fields: Any) -> StepEnded:
+        return StepEnded(**{"number": number, "status": StepStatus.SUCCESS, "time": self.now, **fields})
+
+
+@pytest.fixture
+def bench(jobs: JobStore) -> Bench:
+    return Bench(jobs)
+
+
+@pytest.fixture
+def bench_of() -> Callable[[Database], Bench]:
+    """A bench over a database of the test's choice."""
+    return lambda database: Bench(JobStore(database))

@@ -1,0 +1,167 @@
+"""A claim is the right to run a job, until it is lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import event
+
+from engine.errors import JobNotFound
+from engine.models.job import Outcome, Owner, Reason, State, Status
+from engine.store.jobs import JobStore
+
+NOW = datetime(2024, 5, 23, tzinfo=UTC)
+OTHER = Owner(id="owner-2", host="host-2")
+
+
+def test_a_claim_takes_the_lowest_priority_number_first_and_then_the_oldest(bench, jobs):
+    late, urgent, early = bench.queue(priority=5), bench.queue(priority=-1), bench.queue(priority=0)
+    early_too = bench.queue(priority=0)
+
+    order = [bench.claim().id for _ in range(4)]
+
+    assert order == [urgent, early, early_too, late]
+    assert jobs.claim(bench.owner, bench.now, bench.now) == []
+
+
+def test_a_claim_says_all_that_is_needed_to_run_the_job(bench, jobs):
+    id = bench.queue("a.yml", data={"x": 1}, timeout_seconds=9.0)
+    bench.later(5)
+
+    claim = bench.claim()
+
+    assert (claim.id, claim.path, claim.revision, claim.data, claim.timeout_seconds) == (id, "a.yml", "r1", {"x": 1}, 9)
+    assert (claim.owner, claim.epoch, claim.reason, claim.start_time) == ("owner-1", 1, None, bench.now)
+    assert (jobs.get(id).state, jobs.get(id).start_time) == (State.RUNNING, bench.now)
+
+
+def test_several_jobs_can_be_claimed_at_once(bench, jobs):
+    ids = [bench.queue() for _ in range(4)]
+
+    claims = jobs.claim(bench.owner, bench.now, bench.now + bench.lease, limit=3)
+
+    assert [claim.id for claim in claims] == ids[:3]
+    assert bench.claim().id == ids[3]
+
+
+def test_asking_for_work_where_there_is_none_does_not_wait_for_a_writer(sqlite):
+    jobs = JobStore(sqlite)
+    begun: list[str] = []
+    event.listen(sqlite.engine, "before_cursor_execute", lambda *args: begun.append(args[2]))
+
+    assert jobs.claim(OTHER, NOW, NOW) == []
+    assert jobs.adopt(OTHER, NOW, NOW) == []
+
+    assert begun
+    assert not any("IMMEDIATE" in statement for statement in begun)
+
+
+def test_a_renewal_tells_whether_to_go_on(bench, jobs):
+    claim = bench.start()
+
+    assert jobs.renew(claim.id, claim.owner, claim.epoch, bench.later(30)) is State.RUNNING
+
+    jobs.cancel(claim.id, bench.now)
+    assert jobs.renew(claim.id, claim.owner, claim.epoch, bench.later(30)) is State.STOPPING
+
+
+@pytest.mark.parametrize(("owner", "epoch"), [("owner-2", 1), ("owner-1", 2), ("OWNER-1", 1)])
+def test_only_the_holder_of_the_claim_may_write(bench, jobs, owner, epoch):
+    claim = bench.start()
+
+    assert jobs.renew(claim.id, owner, epoch, bench.now) is None
+    assert jobs.stop(claim.id, owner, epoch, Reason.TIMEOUT) is False
+    assert jobs.record(claim.id, owner, epoch, [bench.began()]) is False
+    assert jobs.finish(claim.id, owner, epoch, Outcome(Status.SUCCESS), [bench.began()], bench.now) is False
+    assert jobs.get(claim.id).state is State.RUNNING
+    assert jobs.steps(claim.id) == []
+
+
+def test_a_finished_job_cannot_be_renewed(bench, jobs):
+    claim = bench.start()
+    bench.finish(claim)
+
+    assert jobs.renew(claim.id, claim.owner, claim.epoch, bench.later(30)) is None
+
+
+def test_a_renewed_job_is_not_swept(bench, jobs):
+    claim = bench.start()
+    jobs.renew(claim.id, claim.owner, claim.epoch, bench.now + timedelta(seconds=60))
+
+    jobs.sweep(bench.later(45), [])
+
+    assert jobs.get(claim.id).state is State.RUNNING
+
+
+def test_cancelling_a_pending_job_ends_it_and_frees_its_flow(bench, jobs):
+    id = bench.queue(slots=1)
+
+    job = jobs.cancel(id, bench.later(1))
+
+    assert (job.state, job.status, job.reason) == (State.FINISHED, Status.CANCELLED, Reason.CANCELLED)
+    assert job.end_time == bench.now
+    assert job.message
+    assert bench.queue(slots=1)
+
+
+def test_cancelling_a_running_job_tells_it_to_stop(bench, jobs):
+    claim = bench.start(slots=1)
+
+    job = jobs.cancel(claim.id, bench.now)
+
+    assert (job.state, job.status, job.reason) == (State.STOPPING, None, Reason.CANCELLED)
+    assert jobs.stopping("owner-1") == [(claim.id, Reason.CANCELLED)]
+    assert jobs.stopping("owner-2") == []
+
+
+def test_cancelling_twice_or_too_late_changes_nothing(bench, jobs):
+    claim = bench.start()
+    jobs.stop(claim.id, claim.owner, claim.epoch, Reason.TIMEOUT)
+    assert jobs.cancel(claim.id, bench.now).reason == Reason.TIMEOUT
+
+    bench.finish(claim)
+    finished = jobs.get(claim.id)
+
+    assert jobs.cancel(claim.id, bench.later(9)) == finished
+    assert finished.status is Status.SUCCESS
+
+
+def test_cancelling_an_unknown_job_is_an_error(bench, jobs):
+    with pytest.raises(JobNotFound):
+        jobs.cancel("0190", bench.now)
+
+
+def test_an_owner_stops_all_its_own_jobs(bench, jobs):
+    mine = {bench.start().id, bench.start().id}
+    bench.queue()
+    theirs = bench.claim(OTHER)
+
+    assert set(jobs.stop_all("owner-1", Reason.SHUTDOWN)) == mine
+
+    assert set(jobs.stopping("owner-1")) == {(id, Reason.SHUTDOWN) for id in mine}
+    assert jobs.get(theirs.id).state is State.RUNNING
+    assert jobs.stop_all("owner-1", Reason.SHUTDOWN) == []
+
+
+def test_a_stop_is_marked_once(bench, jobs):
+    claim = bench.start()
+
+    assert jobs.stop(claim.id, claim.owner, claim.epoch, Reason.TIMEOUT) is True
+    assert jobs.stop(claim.id, claim.owner, claim.epoch, Reason.SHUTDOWN) is False
+    assert jobs.stopping("owner-1") == [(claim.id, Reason.TIMEOUT)]
+
+
+def test_owners_are_those_with_jobs_under_way_on_this_host(bench, jobs):
+    bench.start()
+    bench.queue()
+    bench.claim(OTHER)
+    bench.queue()
+    third = bench.claim(Owner(id="owner-3", host="host-1"))
+    assert jobs.owners("host-1") == {"owner-1", "owner-3"}
+
+    bench.finish(third)
+
+    assert jobs.owners("host-1") == {"owner-1"}
+    assert jobs.owners("host-2") == {"owner-2"}
+    assert jobs.owners("host-3") == set()

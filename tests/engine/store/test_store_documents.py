@@ -1,0 +1,74 @@
+"""A text is stored once for each revision."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import event
+
+from engine.errors import FlowNotFound
+from engine.models.flow import Document
+from engine.store.documents import DocumentStore
+
+MAIN = Document("a.yml", "main", "r-main", {"flow:b.yml": "r-b", "template:t.j2": "r-t"})
+SUB = Document("b.yml", "sub — ü", "r-b", {"flow:c.yml": "r-c", "template:t.j2": "r-t"})
+LEAF = Document("c.yml", "leaf", "r-c")
+TEMPLATE = Document("t.j2", "Hello {{ name }}", "r-t")
+ALL = [MAIN, SUB, LEAF, TEMPLATE]
+
+
+def test_a_document_comes_back_as_it_was(documents):
+    documents.put(ALL)
+
+    assert [documents.get(one.revision) for one in ALL] == ALL
+
+
+def test_an_unknown_revision_is_an_error_that_names_it(documents):
+    with pytest.raises(FlowNotFound, match="r-nobody"):
+        documents.get("r-nobody")
+
+
+def test_what_is_stored_already_is_left_alone(documents, database):
+    documents.put([LEAF])
+
+    DocumentStore(database).put([LEAF, TEMPLATE])
+
+    assert documents.get("r-c") == LEAF
+    assert documents.get("r-t") == TEMPLATE
+
+
+def test_storing_again_in_the_same_process_asks_nothing(documents, database):
+    documents.put(ALL)
+    seen = []
+    listener = lambda *args: seen.append(args[2])  # noqa: E731
+    event.listen(database.engine, "before_cursor_execute", listener)
+
+    documents.put(ALL)
+
+    event.remove(database.engine, "before_cursor_execute", listener)
+    assert seen == []
+
+
+def test_a_bundle_holds_everything_a_document_needs(documents):
+    documents.put(ALL)
+
+    assert documents.bundle("r-main") == {
+        "flow:a.yml": MAIN,
+        "flow:b.yml": SUB,
+        "flow:c.yml": LEAF,
+        "template:t.j2": TEMPLATE,
+    }
+    assert documents.bundle("r-c") == {"flow:c.yml": LEAF}
+
+
+def test_a_bundle_with_a_missing_part_says_which(documents):
+    documents.put([MAIN, TEMPLATE])
+
+    with pytest.raises(FlowNotFound, match=r"flow:b\.yml"):
+        documents.bundle("r-main")
+
+
+def test_a_document_of_a_megabyte_comes_back_whole(documents):
+    big = Document("big.yml", "é" * 1_000_000, "r-big")
+    documents.put([big])
+
+    assert documents.get("r-big") == big

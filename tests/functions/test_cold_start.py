@@ -1,0 +1,41 @@
+"""What a function imports before it has answered anything."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DEAR = "sqlalchemy alembic pydantic yaml jq requests hvac croniter dateparser psycopg engine.orchestrator"
+
+
+def modules_after(code: str) -> set[str]:
+    script = f"{code}\nimport sys\nprint(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(run.stdout.split())
+
+
+def test_importing_the_functions_imports_nothing_dear():
+    assert modules_after("import functions.main").isdisjoint(DEAR.split())
+
+
+def test_the_first_health_check_imports_nothing_dear():
+    code = (
+        "from functions import main, _engine\n"
+        "_engine.FIRST_WAIT_SECONDS = 60\n"
+        "from functions_framework import create_app\n"
+        "client = create_app('healthz', 'functions/main.py').test_client()\n"
+        "assert client.get('/healthz').status_code == 200\n"
+        "assert client.post('/healthz', data=b'x').status_code == 405\n"
+    )
+
+    assert modules_after(code).isdisjoint(DEAR.split())
+
+
+def test_the_settings_of_the_server_import_neither_the_application_nor_the_engine():
+    modules = modules_after("import functions.server as server\nassert server.worker_class == 'gthread'")
+
+    assert modules.isdisjoint([*DEAR.split(), "flask", "functions_framework", "functions.main"])
