@@ -192,7 +192,15 @@ def served(process: subprocess.Popen[bytes], port: int, path: str) -> Iterator[i
 
 
 def start_floor(target: str, port: int, folder: Path | None = None) -> subprocess.Popen[bytes]:
-    command = [tool("functions-framework"), "--source", str(HERE / "floors.py"), "--target", target, "--port", str(port)]
+    command = [
+        tool("functions-framework"),
+        "--source",
+        str(HERE / "floors.py"),
+        "--target",
+        target,
+        "--port",
+        str(port),
+    ]
     environment = os.environ | {"FLOOR_DB": str((folder or HERE) / "floor.sqlite"), "THREADS": "8"}
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

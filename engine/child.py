@@ -1,7 +1,7 @@
 """The job's process: limits itself, runs a flow, says over the channel what happens, asks for secrets by name.
 
-It holds no database, no environment and no credentials but those a step asked for. A stop is SIGTERM: it raises `Stopped`
-in the main thread, between two bytecodes, but never in the middle of a message.
+It holds no database, no environment and no credentials but those a step asked for. A stop is SIGTERM: it raises
+`Stopped` in the main thread, between two bytecodes, but never in the middle of a message.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import ctypes
 import os
 import resource
 import signal
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -25,7 +24,7 @@ from engine.errors import StepFailed
 from engine.frames import Channel, ChannelClosed, encode_event
 from engine.models.job import Event
 from engine.models.limits import RunLimits
-from engine.runner import JobRun, Stopped
+from engine.runner import Stopped, run_job
 
 PR_SET_PDEATHSIG = 1
 JOBS_PER_CHILD = 200
@@ -78,9 +77,8 @@ def main(channel_fd: int, server_pid: int) -> None:
 
 def _run(host: ChildHost, job: dict[str, Any], payload: bytes, reusable: bool) -> None:
     """Run one job and send its result, whatever happens."""
-    run = JobRun.from_json(job, payload, host, RunLimits(**job["limits"]))
     with host.stoppable():
-        end = run.finally_only() if job["finally_only"] else run.execute()
+        end = run_job(job, payload, host, RunLimits(**job["limits"]))
     head = {
         "kind": "result",
         "status": end.status,
@@ -104,7 +102,7 @@ class ChildHost:
         self._events: list[tuple[dict[str, Any], bytes]] = []
         self._last_flush = perf_counter()
         self._shield = 0
-        self._stoppable = False
+        self._stoppable = self._running = False
         self._said_stopping = False
         signal.signal(signal.SIGTERM, self._on_stop)
 
@@ -138,19 +136,30 @@ class ChildHost:
 
     def send_result(self, head: dict[str, Any], payload: bytes) -> None:
         """The job's last message."""
-        self._stoppable = False
+        self._running = self._stoppable = False
         self._say(head, payload)
 
     @contextmanager
     def stoppable(self) -> Iterator[None]:
         """While this is open a SIGTERM raises `Stopped`; one that came before does so now."""
-        self._stoppable = True
+        self._running = self._stoppable = True
         try:
-            if self.stopped.is_set():
-                raise Stopped
+            self._heed()
             yield
         finally:
-            self._stoppable = False
+            self._running = self._stoppable = False
+
+    @contextmanager
+    def protected(self) -> Iterator[None]:
+        """While this is open a SIGTERM is answered with the word and raises nothing."""
+        if current_thread() is not main_thread():
+            yield
+            return
+        before, self._stoppable = self._stoppable, False
+        try:
+            yield
+        finally:
+            self._stoppable = before
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         with self._shielded(), self._asking:
@@ -178,20 +187,23 @@ class ChildHost:
             yield
         finally:
             self._shield -= 1
-            if self._shield == 0 and self._pending_stop():
-                self._raise_stop()
-
-    def _pending_stop(self) -> bool:
-        return self._stoppable and self.stopped.is_set()
+            if self._shield == 0:
+                self._heed()
 
     def _on_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self.stopped.set()
-        if self._shield == 0 and self._stoppable:
-            self._raise_stop()
+        if self._shield == 0:
+            self._heed()
 
-    def _raise_stop(self) -> None:
-        self._stoppable = False  # Once: what cleans up after a stop is not stopped itself.
-        raise Stopped
+    def _heed(self) -> None:
+        """Do what a stop that was heard asks for: raise it once, or say that the end is near."""
+        if not self.stopped.is_set():
+            return
+        if self._stoppable:
+            self._stoppable = False
+            raise Stopped
+        if self._running:
+            self.stopping()
 
 
 def _become_a_job_process(server_pid: int) -> None:
@@ -231,5 +243,3 @@ def _allow_cpu(timeout_seconds: float | None) -> None:
 
 def _peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-
-

@@ -144,7 +144,9 @@ def _below(flows_path: Path, given: str) -> str:
         here = Path(given).resolve()
         if here.is_relative_to(flows_path.resolve()):
             return str(here.relative_to(flows_path.resolve()))
-        raise RequestInvalid(f"{given} is not below FLOWS_PATH ({flows_path}); set FLOWS_PATH to the folder that holds it.")
+        raise RequestInvalid(
+            f"{given} is not below FLOWS_PATH ({flows_path}); set FLOWS_PATH to the folder that holds it."
+        )
     return given
 
 

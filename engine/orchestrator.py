@@ -59,7 +59,7 @@ class Orchestrator:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """The engine that the environment describes; SettingInvalid, DatabaseRefused or Unavailable when it cannot be."""
+        """The engine that the environment describes. Raises SettingInvalid, DatabaseRefused, Unavailable."""
         return cls(Settings.from_environment())
 
     # Life
@@ -153,7 +153,9 @@ class Orchestrator:
     ) -> int:
         """Delete ended jobs that match everything given, and say how many; RequestInvalid when nothing is given."""
         if older_than_days is None and state is None and status is None:
-            raise RequestInvalid("Give at least one of older_than_days, state and status: which jobs are to be deleted?")
+            raise RequestInvalid(
+                "Give at least one of older_than_days, state and status: which jobs are to be deleted?"
+            )
         before = None
         if older_than_days is not None:
             try:
@@ -239,7 +241,9 @@ class Orchestrator:
                 from engine.catalog import Catalog
                 from engine.checking import Checker
 
-                self._lazy_checker = Checker(Catalog.from_settings(self.settings))
+                self._lazy_checker = Checker(
+                    Catalog.from_settings(self.settings), max_depth=self.settings.max_flow_depth + 1
+                )
             return self._lazy_checker
 
     @property
@@ -276,4 +280,3 @@ class Orchestrator:
             grace_seconds=settings.grace_seconds,
             format_time=lambda moment: moment.astimezone(settings.timezone).strftime("%Y%m%d%H%M%S"),
         )
-

@@ -62,7 +62,9 @@ def _under_data(name: str) -> Any:
 class Settings:
     """Every setting with its default; the environment's name is the field's in upper case."""
 
-    data_path: Path = _setting(Path("data"), "The folder that holds everything: flows, templates, secrets, files, database.", _path)
+    data_path: Path = _setting(
+        Path("data"), "The folder that holds everything: flows, templates, secrets, files, database.", _path
+    )
     log_path: Path = _under_data("logs")
     log_file_name: str = _setting("spooler_service.log", "The service log's file name.", _name)
     log_level: str = _setting("INFO", "The least level that is logged.", _level)
@@ -72,15 +74,21 @@ class Settings:
     config_file: Path = _under_data("config.yml")
     jobs_db_path: Path = _under_data("jobs.sqlite")
     sqlalchemy_database_uri: str | None = _setting(
-        None, "Another database for the jobs, such as postgresql+psycopg://user@host/name; the SQLite file by default.", str
+        None,
+        "Another database for the jobs, such as postgresql+psycopg://user@host/name; the SQLite file by default.",
+        str,
     )
     api_port: int = _setting(5000, "The port that `octoflow serve` listens on.", _whole(1, 65535), variable="PORT")
     api_host: str = _setting("0.0.0.0", "The address that `octoflow serve` listens on.", str)
     api_protocol: str = _setting("http", "The schemes that the API is reached by, comma-separated.", str)
     api_token: str = _setting(DEFAULT_TOKEN, "The bearer token. The default one is accepted from loopback only.", str)
-    flow_timeout_seconds: int = _setting(600, "How long a flow may run when its launch does not say.", _whole(1, 2_592_000))
+    flow_timeout_seconds: int = _setting(
+        600, "How long a flow may run when its launch does not say.", _whole(1, 2_592_000)
+    )
     flow_max_workers: int = _setting(8, "How many jobs run at once in this service process.", _whole(1, 256))
-    timezone: ZoneInfo = _setting(ZoneInfo("UTC"), "The zone of times in answers, and of times given without one.", _zone)
+    timezone: ZoneInfo = _setting(
+        ZoneInfo("UTC"), "The zone of times in answers, and of times given without one.", _zone
+    )
     max_content_length: int = _setting(10_000_000, "The most bytes a request's body may have.", _whole(1, 1 << 30))
     job_memory_mb: int = _setting(512, "The most memory a job's process may take, in MiB.", _whole(64, 1 << 20))
     max_step_runs: int = _setting(10_000, "The most step runs in one job.", _whole(1, 10_000_000))
@@ -89,15 +97,21 @@ class Settings:
     max_result_bytes: int = _setting(16_000_000, "The most bytes of JSON a job's result may have.", _whole(1, 1 << 30))
     max_document_bytes: int = _setting(1_000_000, "The most bytes of a document's text.", _whole(1, 1 << 30))
     max_rendered_bytes: int = _setting(10_000_000, "The most characters one template may render.", _whole(1, 1 << 30))
-    max_response_bytes: int = _setting(10_000_000, "The most bytes a REST call's answer may have, decoded.", _whole(1, 1 << 30))
+    max_response_bytes: int = _setting(
+        10_000_000, "The most bytes a REST call's answer may have, decoded.", _whole(1, 1 << 30)
+    )
     max_file_bytes: int = _setting(100_000_000, "The most bytes a file step reads or writes.", _whole(1, 1 << 40))
     max_log_lines: int = _setting(100_000, "The most log lines of one job.", _whole(1, 10_000_000))
-    max_recorded_steps: int = _setting(1_000, "The most step runs inside sub-flows that are kept as rows; failures go on being kept.", _whole(0, 10_000_000))
+    max_recorded_steps: int = _setting(
+        1_000,
+        "The most step runs inside sub-flows that are kept as rows; failures go on being kept.",
+        _whole(0, 10_000_000),
+    )
     grace_seconds: int = _setting(10, "How long a `finally_step` may run after a stop.", _whole(1, 3600))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """The settings of this process; SettingInvalid names the variable that cannot be used. An empty one counts as unset."""
+        """The settings of this process; SettingInvalid names the variable that cannot be used. Empty means unset."""
         environment = os.environ if environment is None else environment
         values: dict[str, Any] = {}
         for setting in fields(cls):

@@ -23,6 +23,9 @@ INPUT_KEYS = ("name", "description", "type", "default", "required", "enum")
 RUN_KEYS = frozenset({"__input__", "__job_id__", "__flow_path__", "__timestamp__", "__loop_index__", "__errors__"})
 """What a run itself keeps in `_data`."""
 
+MAX_PROBLEMS = 100
+"""Enough for a reader; a text made of mistakes must not cost more."""
+
 EXPRESSION = re.compile(r"\{\{|\{%")
 
 
@@ -37,9 +40,15 @@ class Reading:
     marked: Marked | None = None
 
     def add(self, code: str, message: str, place: Place = (), hint: str | None = None, severity: str = "error") -> None:
-        """Note a problem at a place of the document."""
+        """Note a problem at a place of the document, unless there are too many already."""
+        if self.is_full:
+            return
         line, column = self.marked.place(place) if self.marked else (None, None)
         self.problems.append(Problem(code, message, dotted(place), line, column, hint, severity))
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.problems) >= MAX_PROBLEMS
 
     @property
     def errors(self) -> list[Problem]:
@@ -150,15 +159,18 @@ def _read_steps(reading: Reading, steps: Json) -> list[StepSpec]:
         return []
     specs: list[tuple[int, StepSpec]] = []
     for number, step in enumerate(steps):
+        if reading.is_full:
+            break
         if not isinstance(step, dict):
             message = f"step {number + 1} is {kind_of(step)}; a step is an object with name and type"
             reading.add("wrong_type", message, ("steps", number))
         elif (spec := _read_step(reading, number, step)) is not None:
             specs.append((number, spec))
     _check_names(reading, steps)
-    names = {step.get("name") for step in steps if isinstance(step, dict)}
+    given = [step.get("name") for step in steps if isinstance(step, dict)]
+    names = {name for name in given if isinstance(name, str)}
     for number, spec in specs:
-        _check_targets(reading, number, spec, steps[number], {name for name in names if isinstance(name, str)})
+        _check_targets(reading, number, spec, steps[number], names)
         _warn(reading, number, spec)
     return [spec for _, spec in specs]
 

@@ -1,9 +1,9 @@
 """The process that job processes are forked from: everything a job needs is imported once, here.
 
-It is started by `ForkServer` (children.py) as a Python of its own, in a session of its own, so that a signal to the service's process group passes it by, and with an empty environment, so that a job finds none in
-/proc/PID/environ. It lives as long as the other end of its control socket: when the service dies, however it dies, the
-socket closes, this process ends, and PR_SET_PDEATHSIG takes the children with it. `docs/adr/0002-forkserver.md` says why
-this is not the standard library's forkserver.
+`ForkServer` (children.py) starts it in a session of its own, so that a signal to the service's process group passes it
+by, and with an empty environment, so that a job finds none in /proc/PID/environ. It lives as long as the other end of
+its control socket: when the service dies, however it dies, the socket closes, this process ends, and PR_SET_PDEATHSIG
+takes the children with it. `docs/adr/0002-forkserver.md` says why this is not the standard library's forkserver.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _fork(
 
             child_main(channel_fd, server)
             code = 0
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - no frame of the forkserver may see a child's error
             sys.excepthook(*sys.exc_info())
         finally:
             os._exit(code)
@@ -93,4 +93,3 @@ def _tell(status_fd: int, number: int) -> None:
         os.write(status_fd, PID.pack(number))
     except OSError:
         return  # The service no longer listens for this child.
-

@@ -73,7 +73,7 @@ class LocalExecutor:
                 self._owner_file = OwnerFile(self._owners_folder, self.owner)
 
     def start(self) -> None:
-        """Begin to take pending jobs (with no workers: to watch over what `supervise` runs); a second call does nothing."""
+        """Begin to take pending jobs, or with no workers to watch over what `supervise` runs; once is enough."""
         self.be_alive()
         with self._starting:
             if self._threads or self._closing.is_set():
@@ -145,8 +145,7 @@ class LocalExecutor:
             try:
                 self.supervise(claim)
             except Exception:
-                # The row keeps its lease until it ends; the sweep then closes it. This worker goes on.
-                log.exception("job %s: its supervisor failed", claim.id)
+                log.exception("job %s: its supervisor failed; the sweep closes it when its lease has ended", claim.id)
 
     def _claim(self) -> Claim | None:
         now = self._clock.now()
@@ -179,7 +178,7 @@ class LocalExecutor:
             log.error("%s", error)
 
     def _adopt(self) -> None:
-        """Take lost jobs whose `finally_step` is still to run; they need no free worker, for they were running before."""
+        """Take lost jobs whose `finally_step` is still to run; they were running before and need no free worker."""
         now = self._clock.now()
         for claim in self._queue.adopt(self.owner, now, now + LEASE, self._workers):
             Thread(target=self.supervise, args=(claim,), name="recovery", daemon=True).start()

@@ -139,7 +139,7 @@ class Run(Protocol):
         """A Jinja template's text over `_data` and `__input__`; an undefined name is a StepFailed."""
 
     def render_value(self, value: Json) -> Json:
-        """The same value with every string leaf rendered; a leaf that is one expression keeps that expression's type."""
+        """The value with every string leaf rendered; a leaf that is one expression keeps that expression's type."""
 
     def render_with(self, template: str, data: Json) -> str:
         """As `render`, with `data` under its own name, and its keys over the others when it is an object."""

@@ -161,11 +161,11 @@ def _loader() -> Any:
 
 def _child(node: Any, step: str | int) -> tuple[Any, Any] | None:
     """Where the part begins (an object's at its key), and its node; None when it is not there."""
-    match node.value if node else None:
-        case [(_, _), *_] as pairs if isinstance(step, str):
-            return next(((key.start_mark, value) for key, value in pairs if key.value == step), None)
-        case [*items] if isinstance(step, int) and 0 <= step < len(items) and not isinstance(items[step], tuple):
-            return items[step].start_mark, items[step]
+    kind, parts = (node.id, node.value) if node else (None, ())
+    if kind == "mapping":
+        return next(((key.start_mark, value) for key, value in parts if key.value == step), None)
+    if kind == "sequence" and isinstance(step, int) and step < len(parts):
+        return parts[step].start_mark, parts[step]
     return None
 
 

@@ -162,6 +162,8 @@ def _character(character: str, also: str) -> str:
         ways.append("\\+")
     if character == "'":
         ways += ["''", "&apos;"]
+    if number > 0xFFFF:
+        ways.append(f"\\\\{{1,8}}U(?i:{number:08x})")
     if number < 256:
         ways.append(f"\\\\{{1,8}}x(?i:{number:02x})")
     if number in codepoint2name:

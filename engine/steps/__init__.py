@@ -67,12 +67,15 @@ class CommonKeys(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    type: str = Field(description="The step's type, and the key of its options.")
     name: str = Field(min_length=1, description="The step's name, unique in its flow.")
     description: str | None = Field(None, description="For readers; nothing is done with it.")
     when: Annotated[list[Condition], BeforeValidator(_as_list)] = Field(
         default=[], description="A Jinja expression, or a list of which all must hold. Evaluated before anything else."
     )
-    result_key: str | None = Field(None, min_length=1, description="Where the value goes in `_data`; the step's name if absent.")
+    result_key: str | None = Field(
+        None, min_length=1, description="Where the value goes in `_data`; the step's name if absent."
+    )
     ignore_errors: Annotated[list[Pattern], BeforeValidator(_as_list)] = Field(
         default=[], description="Regular expressions; an error whose text one of them finds does not end the flow."
     )
@@ -81,11 +84,10 @@ class CommonKeys(BaseModel):
 
     def spec(self) -> StepSpec:
         """The step as the runner takes it."""
-        kind: str = getattr(self, "type")
         return StepSpec(
             name=self.name,
-            type=kind,
-            options=getattr(self, kind),
+            type=self.type,
+            options=getattr(self, self.type),
             result_key=self.result_key or self.name,
             description=self.description,
             when=tuple(self.when),
@@ -112,7 +114,8 @@ def step_reader() -> TypeAdapter[CommonKeys]:
         default = Field(default_factory=options) if may_be_empty else ...
         fields: dict[str, Any] = {"type": (Literal[name], ...), name: (options, default)}
         models.append(create_model(f"{options.__name__}Step", __base__=CommonKeys, __doc__=options.__doc__, **fields))
-    return TypeAdapter(Annotated[Union[tuple(models)], Field(discriminator="type")])
+    any_step: Any = Annotated[Union[tuple(models)], Field(discriminator="type")]
+    return TypeAdapter(any_step)
 
 
 def _nested(value: Any) -> StepSpec:

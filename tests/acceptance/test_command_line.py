@@ -94,7 +94,9 @@ def test_an_interrupted_run_stops_its_flow_and_runs_its_finally_step(data):
         "  - {name: tidy, type: file, file: {path: output/tidy.txt, mode: write, type: text, data_key: __job_id__}}\n",
     )
     environment = {"PATH": f"{BIN}:/usr/bin:/bin", "DATA_PATH": str(data)}
-    process = subprocess.Popen([BIN / "octoflow", "run", "slow.yml"], env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [BIN / "octoflow", "run", "slow.yml"], env=environment, stderr=subprocess.PIPE, text=True
+    )
     until(lambda: list(data.glob("jobs.sqlite-wal")) and _step_runs(data))
 
     process.send_signal(signal.SIGINT)

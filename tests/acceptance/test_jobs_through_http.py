@@ -49,7 +49,12 @@ def test_a_job_shows_its_input_its_steps_and_its_result(data, start):
 
 
 def test_a_job_outlives_an_edit_of_its_flow(data, start):
-    flow(data, "f.yml", "name: f\nsteps:\n  - {name: wait, type: sleep, sleep: {seconds: 1}}\n  - {name: v, type: set_fact, set_fact: {value: old}}\n")
+    flow(
+        data,
+        "f.yml",
+        "name: f\nsteps:\n  - {name: wait, type: sleep, sleep: {seconds: 1}}\n"
+        "  - {name: v, type: set_fact, set_fact: {value: old}}\n",
+    )
     service = start()
 
     job_id = service.launch("f.yml")

@@ -42,9 +42,14 @@ def test_an_endless_jq_is_stopped_by_its_deadline_while_the_api_goes_on_answerin
 
 
 def test_a_timeout_runs_the_finally_step_over_what_the_finished_steps_left(data, start):
-    flow(data, "endless.yml", ENDLESS.replace("name: endless", "name: endless\nfinally_step: tidy").replace(
-        "steps:\n", "steps:\n  - {name: first, type: set_fact, set_fact: {value: 41}}\n"
-    ) + "  - {name: tidy, type: file, file: {path: output/tidy.json, mode: write, type: json, data_key: first}}\n")
+    flow(
+        data,
+        "endless.yml",
+        ENDLESS.replace("name: endless", "name: endless\nfinally_step: tidy").replace(
+            "steps:\n", "steps:\n  - {name: first, type: set_fact, set_fact: {value: 41}}\n"
+        )
+        + "  - {name: tidy, type: file, file: {path: output/tidy.json, mode: write, type: json, data_key: first}}\n",
+    )
     service = start()
 
     job = service.run("endless.yml", timeout_seconds=1)
@@ -56,9 +61,7 @@ def test_a_timeout_runs_the_finally_step_over_what_the_finished_steps_left(data,
     assert job["result"]["first"] == 41
 
 
-@pytest.mark.parametrize(
-    "expression", ["def f: 1+f; f", '"x" * 2000000000', "[range(1e9)]", "last(range(infinite))"]
-)
+@pytest.mark.parametrize("expression", ["def f: 1+f; f", '"x" * 2000000000', "[range(1e9)]", "last(range(infinite))"])
 def test_a_jq_that_eats_its_process_costs_its_own_job_only(data, start, expression):
     flow(data, "evil.yml", f"name: evil\nsteps:\n  - name: eat\n    type: jq\n    jq: {{expression: '{expression}'}}\n")
     flow(data, "good.yml", "name: good\nsteps:\n  - {name: v, type: set_fact, set_fact: {value: 1}}\n")
@@ -83,14 +86,15 @@ def test_a_killed_service_takes_its_jobs_along_and_the_next_tick_closes_them(dat
     owner = service if service.job_processes() and _runs(service) else other
     survivor = other if owner is service else service
     survivor.running_step(job_id, "wait")
-    processes = owner.job_processes()
+    processes, workers = owner.job_processes(), owner.workers()
 
-    for pid in owner.workers():
+    for pid in workers:
         os.kill(pid, signal.SIGKILL)
     owner.process.kill()
     begun = time.monotonic()
     until(lambda: not [pid for pid in processes if is_alive(pid)], 5)
     gone = time.monotonic() - begun
+    until(lambda: not [pid for pid in workers if is_alive(pid)], 5)
     report = survivor.post("/api/tick").json()
     job = survivor.finished(job_id)
 

@@ -88,7 +88,12 @@ def test_no_canary_is_in_any_byte_that_stays(data, start, peer):
     assert Echo.seen[0]["Authorization"] == f"Basic {sent}"
     forms = [TOKEN, sent, BEARER]
     for secret in (PASSWORD, API_KEY, BEARER):
-        forms += [secret, quote(secret, safe=""), json.dumps(secret)[1:-1], base64.b64encode(secret.encode()).decode()[:-4]]
+        forms += [
+            secret,
+            quote(secret, safe=""),
+            json.dumps(secret)[1:-1],
+            base64.b64encode(secret.encode()).decode()[:-4],
+        ]
     found = [(name, form) for name, content in kept.items() for form in forms if form.encode() in content]
     assert found == []
     assert "***" in answers[0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,7 +52,9 @@ def test_a_path_that_climbs_out_is_refused(root: Root, path: str) -> None:
         root.write(path, b"x")
 
 
-@pytest.mark.parametrize("path", ["", ".", "/", "/etc/passwd", "a\0b", "a\nb", "\ud800", "x" * 256, "y/" * 120, "input/"])
+@pytest.mark.parametrize(
+    "path", ["", ".", "/", "/etc/passwd", "a\0b", "a\nb", "\ud800", "x" * 256, "y/" * 120, "input/"]
+)
 def test_a_path_that_names_no_file_is_refused(root: Root, path: str) -> None:
     with pytest.raises(PathRefused):
         root.read(path)
@@ -96,10 +100,17 @@ def test_every_spelling_of_a_file_has_one_key(root: Root, data: Path) -> None:
     (data / "short.yml").symlink_to(normalize("NFD", "café") + "/é.yml")
     (data / "folder").symlink_to(normalize("NFD", "café"))
 
-    spellings = ["café/é.yml", "./café//é.yml", "input/../café/é.yml", "missing/../café/é.yml", "short.yml", "folder/é.yml"]
+    spellings = [
+        "café/é.yml",
+        "./café//é.yml",
+        "input/../café/é.yml",
+        "missing/../café/é.yml",
+        "short.yml",
+        "folder/é.yml",
+    ]
     keys = {root.canonical(form) for path in spellings for form in (normalize("NFC", path), normalize("NFD", path))}
 
-    assert keys == {normalize("NFD", "café") + "/" + "é"  + ".yml"}
+    assert keys == {normalize("NFD", "café") + "/" + "é" + ".yml"}
 
 
 def test_two_files_whose_names_differ_only_in_composition_stay_two(root: Root, data: Path) -> None:
@@ -128,7 +139,9 @@ def test_a_file_of_a_mounted_config_map_keeps_its_key_when_the_map_changes(tmp_p
     assert root.read(after.key) == b"..2024_05_24_10_00_00.2"
 
 
-@pytest.mark.parametrize("path", ["secrets.yml", "./secrets.yml", "flows/f.yml", "flows", "flows/new/f.yml", "link", "dir/f.yml"])
+@pytest.mark.parametrize(
+    "path", ["secrets.yml", "./secrets.yml", "flows/f.yml", "flows", "flows/new/f.yml", "link", "dir/f.yml"]
+)
 def test_reserved_places_are_neither_read_nor_written(root: Root, data: Path, path: str) -> None:
     (data / "flows").mkdir()
     (data / "flows" / "f.yml").write_text("a flow")
@@ -196,7 +209,7 @@ def test_a_file_over_the_limit_is_refused_unread(root: Root, data: Path) -> None
 
 
 def test_a_missing_file_is_named_with_those_that_are_close(root: Root) -> None:
-    with pytest.raises(FileMissing, match="file 'input/b.json' is not in DATA_PATH; did you mean 'a.json'?"):
+    with pytest.raises(FileMissing, match=r"file 'input/b\.json' is not in DATA_PATH; did you mean 'a\.json'\?"):
         root.read("input/b.json")
     with pytest.raises(FileMissing, match="folder does not exist"):
         root.read("inputs/a.json")
@@ -247,6 +260,28 @@ def test_a_write_that_fails_leaves_what_was_there(root: Root, data: Path, monkey
 
     assert sorted(os.listdir(data)) == ["a", "input"]
     assert root.read("a") == b"old"
+
+
+def test_a_killed_writer_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    root = Root(tmp_path, max_bytes=10_000_000)
+    contents = [letter * 1_000_000 for letter in (b"a", b"b")]
+    code = (
+        "import sys; from engine.files import Root; root = Root(sys.argv[1], max_bytes=10**7)\n"
+        "while True:\n"
+        "    for letter in b'a', b'b':\n"
+        "        root.write('f', letter * 1_000_000); print(flush=True)\n"
+    )
+
+    for turn in range(5):
+        with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            for _ in range(1 + turn):
+                writer.stdout.readline()
+            writer.kill()
+        assert root.read("f") in contents
+
+    root.sweep_temporary(datetime(9999, 1, 1, tzinfo=UTC))
+    assert os.listdir(tmp_path) == ["f"]
 
 
 def test_an_append_that_does_not_fit_leaves_no_part_of_it(
@@ -364,9 +399,9 @@ def test_a_probe_leaves_nothing_and_says_when_it_cannot_write(data: Path) -> Non
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.lists(st.sampled_from(["..", ".", "", "input", "up", "in", "a.json", "é", "outside.txt", "nowhere"]), max_size=6).map(
-        "/".join
-    )
+    st.lists(
+        st.sampled_from(["..", ".", "", "input", "up", "in", "a.json", "é", "outside.txt", "nowhere"]), max_size=6
+    ).map("/".join)
 )
 def test_no_path_reaches_the_outside(tmp_path_factory: pytest.TempPathFactory, path: str) -> None:
     folder = tmp_path_factory.mktemp("any") / "data"

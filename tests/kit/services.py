@@ -73,9 +73,7 @@ class Service:
         return [pid for pid in children_of(self.process.pid) if "forkserver" not in command_line(pid)]
 
     def forkservers(self) -> list[int]:
-        return [
-            pid for worker in self.workers() for pid in children_of(worker) if "forkserver" in command_line(pid)
-        ]
+        return [pid for worker in self.workers() for pid in children_of(worker) if "forkserver" in command_line(pid)]
 
     def job_processes(self) -> list[int]:
         return [pid for server in self.forkservers() for pid in children_of(server)]

@@ -1,0 +1,118 @@
+"""What a step may ask of its run that needs no other step: names, expressions, files, secrets."""
+
+from __future__ import annotations
+
+from threading import Event as Flag
+from typing import TYPE_CHECKING
+
+from engine import templating
+from engine.errors import StepFailed
+from engine.models.flow import StepSpec
+from engine.models.job import Json
+from engine.runner.endings import Stopped
+from engine.runner.job import JobRun
+
+if TYPE_CHECKING:
+    import requests
+
+
+class Asked:
+    """The half of `engine.models.flow.Run` that looks at the flow's data and the job's means."""
+
+    def __init__(
+        self, job: JobRun, path: str, revision: str, input: Json, *, index: int | None, protected: bool
+    ) -> None:
+        self.job = job
+        self.revision = revision
+        self.protected = protected
+        """Whether this is part of a `finally_step`: then a stop that was heard before does not end it."""
+        self.data: dict[str, Json] = {
+            "__input__": input,
+            "__job_id__": job.job_id,
+            "__flow_path__": path,
+            "__timestamp__": job.timestamp,
+            "__loop_index__": index,
+            "__errors__": [],
+        }
+        self.names = templating.Names(self.data, input) if isinstance(input, dict) else templating.Names(self.data)
+        self.step: StepSpec | None = None
+        """The step that runs."""
+
+    def lookup(self, data_key: str) -> Json:
+        """The value at `.`, at an exact key, or at a dotted path: in `_data`, else in an object `__input__`."""
+        if data_key == ".":
+            return self.data
+        for names in self.names.maps:
+            if data_key in names:
+                return names[data_key]
+        keys = data_key.split(".")
+        for names in self.names.maps:
+            found, value = _follow(names, keys)
+            if found:
+                return value
+        raise StepFailed(f"data_key {data_key!r} is not there (there are: {', '.join(map(str, self.names))})")
+
+    def render(self, template: str) -> str:
+        return templating.render(template, self.names, limit=self.job.limits.max_rendered_bytes)
+
+    def render_value(self, value: Json) -> Json:
+        return templating.render_value(value, self.names, limit=self.job.limits.max_rendered_bytes)
+
+    def render_with(self, template: str, data: Json) -> str:
+        own: dict[str, Json] = {**data, "data": data} if isinstance(data, dict) else {"data": data}
+        names = templating.Names(own, *self.names.maps)
+        return templating.render(template, names, limit=self.job.limits.max_rendered_bytes)
+
+    def jq(self, expression: str, value: Json) -> list[Json]:
+        return templating.jq_all(expression, value)
+
+    def secret(self, name: str) -> dict[str, str]:
+        return self.job.host.secret(name)
+
+    def http(self) -> requests.Session:
+        return self.job.session()
+
+    def template(self, path: str) -> str:
+        return self.job.text(self.part("template", path))
+
+    def read_file(self, path: str) -> bytes:
+        return self.job.files.read(path)
+
+    def write_file(self, path: str, content: bytes) -> None:
+        self.job.files.write(path, content)
+
+    def append_file(self, path: str, content: bytes) -> None:
+        self.job.files.append(path, content)
+
+    def sleep(self, seconds: float) -> None:
+        (Flag() if self.protected else self.job.host.stopped).wait(seconds)
+        self.stop_if_asked()
+
+    def stop_if_asked(self) -> None:
+        """Raise `Stopped` where no signal does: in the threads of a loop."""
+        if self.job.host.stopped.is_set() and not self.protected:
+            raise Stopped
+
+    def remaining_seconds(self) -> float:
+        return self.job.remaining_seconds()
+
+    def log(self, level: str, message: str) -> None:
+        self.job.log(level, message, self.step.name if self.step else None)
+
+    def part(self, kind: str, path: str) -> str:
+        """The revision of a sub-flow or template, as it was when the job was launched."""
+        revision = self.job.parts(self.revision).get(f"{kind}:{path}")
+        if revision is None:
+            raise StepFailed(f"{kind} {path!r} is not part of this flow's revision")
+        return revision
+
+
+def _follow(value: Json, keys: list[str]) -> tuple[bool, Json]:
+    for key in keys:
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return False, None
+    return True, value

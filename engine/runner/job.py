@@ -1,0 +1,103 @@
+"""One job: what its flows share, and what it may use up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import count
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from engine.checking import parse_flow
+from engine.files import Root
+from engine.models.flow import Flow
+from engine.models.job import LogLine
+from engine.models.limits import RunLimits
+from engine.runner.endings import Host, LimitReached
+
+if TYPE_CHECKING:
+    import requests
+
+
+class JobRun:
+    """Documents, files, limits, numbering and HTTP session of one job."""
+
+    def __init__(self, host: Host, limits: RunLimits, message: Mapping[str, Any]) -> None:
+        """`message` is what a supervisor sends: `engine/supervisor/supervision.py` lists its members."""
+        self.host = host
+        self.limits = limits
+        self.job_id: str = message["job_id"]
+        self.path: str = message["path"]
+        self.revision: str = message["revision"]
+        self.timestamp: str = message["timestamp"]
+        self.files = Root(limits.data_path, reserved=limits.reserved, max_bytes=limits.max_file_bytes)
+        self.unclean = False
+        self._documents: Mapping[str, dict[str, Any]] = message["documents"]
+        seconds: float | None = message["timeout_seconds"]
+        self._deadline = None if seconds is None else monotonic() + seconds
+        self._numbers = count(message["first_number"])
+        self._recorded = count(1)
+        self._lines = count(1)
+        self._session: requests.Session | None = None
+
+    def flow(self, revision: str, path: str) -> Flow:
+        """The flow at this revision, parsed once in the life of the process."""
+        return _parsed(revision, path, self._documents[revision]["text"])
+
+    def text(self, revision: str) -> str:
+        """A document's or template's text."""
+        text: str = self._documents[revision]["text"]
+        return text
+
+    def parts(self, revision: str) -> dict[str, str]:
+        """The revisions of what a document runs and reads, under `flow:<path>` and `template:<path>`."""
+        parts: dict[str, str] = self._documents[revision]["parts"]
+        return parts
+
+    def session(self) -> requests.Session:
+        """One HTTP session for the job: connections are kept for its steps, and closed at its end."""
+        if self._session is None:
+            import requests
+            from requests.adapters import HTTPAdapter
+
+            session = requests.Session()
+            session.trust_env = False
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, HTTPAdapter(pool_connections=16, pool_maxsize=64))
+            self._session = session
+        return self._session
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            self._session.close()
+
+    def next_number(self) -> int:
+        """The next step run's number, from 1; LimitReached when there were too many."""
+        number: int = next(self._numbers)
+        limit = self.limits.max_step_runs
+        if number > limit:
+            raise LimitReached(f"The job ran {limit} steps, which is the limit (MAX_STEP_RUNS).")
+        return number
+
+    def may_record(self) -> bool:
+        """Whether one more step run inside a sub-flow gets a row of its own."""
+        return next(self._recorded) <= self.limits.max_recorded_steps
+
+    def remaining_seconds(self) -> float:
+        """Seconds until the deadline, `inf` without one."""
+        return float("inf") if self._deadline is None else self._deadline - monotonic()
+
+    def log(self, level: str, message: str, step: str | None) -> None:
+        """Add a line to the job's log, as long as there is room."""
+        line, limit = next(self._lines), self.limits.max_log_lines
+        if line < limit:
+            self.host.emit(LogLine(self.host.now(), level, message, step), urgent=level in ("warning", "error"))
+        elif line == limit:
+            message = f"{limit} lines were logged, which is the limit (MAX_LOG_LINES); no more are kept."
+            self.host.emit(LogLine(self.host.now(), "warning", message, step))
+
+
+@lru_cache(maxsize=256)
+def _parsed(revision: str, path: str, text: str) -> Flow:
+    return parse_flow(path, text)

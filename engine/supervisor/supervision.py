@@ -1,0 +1,277 @@
+"""One job's course: run it, see it end or die, run its `finally_step` if it could not, close its row."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from engine.errors import OctoflowError
+from engine.frames import ChannelClosed, Frame, decode_event
+from engine.models.job import Claim, Event, Json, LogLine, Outcome, Reason, Status, StepEnded, StepStarted
+from engine.supervisor.causes import cause_of_death, stop_sentence
+from engine.supervisor.row import HeldRow, LeaseLost
+from engine.supervisor.talk import Ending, StopOrder, Talk
+from engine.supervisor.tools import Observer, Tools, Worker
+
+log = logging.getLogger("octoflow.supervisor")
+
+ATTEMPTS = 3
+"""A worker that dies before its first word has run nothing: another one may try."""
+
+
+class Supervision:
+    """One job's supervisor; `observer` hears of its events."""
+
+    def __init__(self, claim: Claim, tools: Tools, observer: Observer | None = None) -> None:
+        self._claim = claim
+        self._tools = tools
+        self._observer = observer
+        self._row = HeldRow(claim, tools)
+        self._order = StopOrder()
+        self._outputs: dict[str, str] = {}
+        self._current: StepStarted | None = None
+        self._last_number = 0
+        self._heard = 0
+        self._finally_began = False
+
+    def stop(self, reason: str) -> None:
+        """Ask the job to stop; any thread may. The first reason counts."""
+        self._order.give(reason)
+
+    def supervise(self) -> Outcome | None:
+        """Run the job to its finished row; None when the lease was lost on the way."""
+        try:
+            try:
+                outcome = self._masked_outcome(self._recover() if self._claim.reason else self._run())
+                self._row.finish(outcome)
+            except LeaseLost:
+                raise
+            except Exception:
+                log.exception("job %s: its supervisor failed", self._claim.id)
+                outcome = self._give_up()
+            return outcome
+        except LeaseLost:
+            log.warning("job %s: the lease was lost; another process has taken the job over", self._claim.id)
+            return None
+        finally:
+            self._order.close()
+
+    # The course of a job
+
+    def _run(self) -> Outcome:
+        claim = self._claim
+        try:
+            ending = self._converse(json.dumps(claim.data).encode(), claim.timeout_seconds)
+        except OctoflowError as error:
+            return Outcome(Status.FAILED, Reason.PROCESS_DIED, str(error), [self._error(str(error))])
+        if ending.result is None:
+            return self._died(ending)
+        return self._outcome(ending.result, ending.payload)
+
+    def _recover(self) -> Outcome:
+        """A job whose worker was lost: its `finally_step`, over what its finished steps had stored."""
+        claim, jobs = self._claim, self._tools.jobs
+        reason = claim.reason or Reason.WORKER_LOST
+        self._order.give(reason)
+        self._last_number, self._row.lines = jobs.last_numbers(claim.id)
+        self._outputs = {key: json.dumps(value) for key, value in jobs.step_outputs(claim.id)}
+        errors = jobs.get(claim.id).errors or [self._error(stop_sentence(reason, claim.timeout_seconds))]
+        return self._with_finally(self._stopped(errors))
+
+    def _died(self, ending: Ending) -> Outcome:
+        """The worker is gone without a result: say why, and run the `finally_step` in a fresh one."""
+        if self._order.reason is not None:
+            text = stop_sentence(self._order.reason, self._claim.timeout_seconds)
+            return self._with_finally(self._stopped([self._error(text)]))
+        how, reason = cause_of_death(ending.exit_status)
+        place = f"step {self._current.name!r}: " if self._current else ""
+        errors = [self._error(f"{place}the job's process {how}")]
+        return self._with_finally(Outcome(Status.FAILED, reason, errors[0]["error"], errors))
+
+    def _with_finally(self, outcome: Outcome) -> Outcome:
+        """The outcome after the `finally_step`, run in a fresh worker if there is one and it has not begun."""
+        data = json.dumps(self._rebuilt_data(outcome.errors))
+        outcome = replace(outcome, result=data)
+        if not self._claim.has_finally or self._finally_began:
+            return outcome
+        grace = self._tools.grace_seconds
+        try:
+            ending = self._converse(data.encode(), grace, finally_errors=outcome.errors)
+        except OctoflowError as error:
+            return replace(outcome, errors=[*outcome.errors, self._error(str(error))])
+        if ending.result is not None:
+            return self._within_limit(replace(outcome, errors=ending.result["errors"]), ending.payload)
+        text = f"the finally_step was stopped: it may take {grace:g} seconds (GRACE_SECONDS)"
+        if not ending.killed:
+            text = f"the finally_step's process {cause_of_death(ending.exit_status)[0]}"
+        return replace(outcome, errors=[*outcome.errors, self._error(text)])
+
+    def _outcome(self, result: Mapping[str, Any], payload: bytes) -> Outcome:
+        """What the worker's result comes to."""
+        errors: list[dict[str, Any]] = result["errors"]
+        if result["reason"] == "stopped":
+            reason = self._order.reason or Reason.CANCELLED
+            outcome = self._stopped([self._error(stop_sentence(reason, self._claim.timeout_seconds)), *errors])
+        else:
+            message = result["message"] or (errors[0]["error"] if errors else None)
+            outcome = Outcome(Status(result["status"]), result["reason"], message, errors)
+        return self._within_limit(outcome, payload)
+
+    def _stopped(self, errors: list[dict[str, Any]]) -> Outcome:
+        reason = self._order.reason or Reason.CANCELLED
+        status = Status.CANCELLED if reason == Reason.CANCELLED else Status.FAILED
+        return Outcome(status, reason, errors[0]["error"], errors)
+
+    def _within_limit(self, outcome: Outcome, payload: bytes) -> Outcome:
+        """The outcome with its result, or without it and saying so: the status is never lost with it."""
+        limit = self._tools.max_result_bytes
+        if len(payload) <= limit:
+            return replace(outcome, result=payload.decode())
+        text = f"The result has {len(payload)} bytes, over the limit of {limit} (MAX_RESULT_BYTES); it was not kept."
+        return replace(outcome, reason=Reason.LIMIT, message=outcome.message or text, result=None)
+
+    def _rebuilt_data(self, errors: list[dict[str, Any]]) -> dict[str, Json]:
+        """`_data` as the steps that ended had left it."""
+        claim = self._claim
+        data: dict[str, Json] = {
+            "__input__": claim.data,
+            "__job_id__": claim.id,
+            "__flow_path__": claim.path,
+            "__timestamp__": self._tools.format_time(claim.start_time),
+            "__loop_index__": None,
+        }
+        data.update((key, json.loads(text)) for key, text in self._outputs.items())
+        data["__errors__"] = errors
+        return data
+
+    def _error(self, text: str) -> dict[str, Any]:
+        current = self._current
+        return {"step": current.name if current else None, "type": current.type if current else None, "error": text}
+
+    def _give_up(self) -> Outcome:
+        """Close a job that a fault of ours kept from ending, so that its flow is free again."""
+        text = "The job could not be seen through; the service's log says why."
+        outcome = Outcome(Status.FAILED, Reason.PROCESS_DIED, text, [self._error(text)])
+        self._row.forget_events()
+        self._row.finish(outcome)
+        return outcome
+
+    # The conversation with a worker
+
+    def _converse(
+        self, payload: bytes, seconds: float | None, *, finally_errors: list[dict[str, Any]] | None = None
+    ) -> Ending:
+        """Hand the job to a worker and see it through; with `finally_errors`, only its `finally_step`."""
+        message = self._message(seconds, finally_errors)
+        for attempt in range(1, ATTEMPTS + 1):
+            heard = self._heard
+            ending = self._converse_once(message, payload, seconds)
+            spoke = ending.result is not None or ending.killed or self._heard > heard
+            if spoke or attempt == ATTEMPTS:
+                break
+        return ending
+
+    def _converse_once(self, message: dict[str, Any], payload: bytes, seconds: float | None) -> Ending:
+        tools = self._tools
+        worker = tools.workers.take()
+        talk = Talk(
+            worker,
+            self._row,
+            self._order,
+            tools.clock,
+            hear=self._hear,
+            seconds=seconds,
+            grace_seconds=tools.grace_seconds,
+            may_stop=not message["finally_only"],
+        )
+        clean = False
+        try:
+            worker.channel.send((message, payload))
+            ending = talk.to_the_end()
+            clean = ending.result is not None and bool(ending.result["reusable"]) and not talk.was_stopped
+        except ChannelClosed:
+            ending = Ending(exit_status=worker.exit_status(1.0))
+        finally:
+            if clean:
+                tools.workers.give(worker)
+            else:
+                worker.discard()
+        return ending
+
+    def _message(self, seconds: float | None, finally_errors: list[dict[str, Any]] | None) -> dict[str, Any]:
+        claim, tools = self._claim, self._tools
+        documents = self._row.insist(lambda: tools.documents.bundle(claim.revision)).values()
+        return {
+            "kind": "job",
+            "job_id": claim.id,
+            "path": claim.path,
+            "revision": claim.revision,
+            "documents": {doc.revision: {"text": doc.text, "parts": doc.parts} for doc in documents},
+            "timestamp": tools.format_time(claim.start_time),
+            "timeout_seconds": seconds,
+            "first_number": self._last_number + 1,
+            "finally_only": finally_errors is not None,
+            "errors": finally_errors or [],
+            "limits": tools.limits,
+            "memory_bytes": tools.memory_bytes,
+        }
+
+    def _hear(self, frame: Frame, worker: Worker) -> None:
+        """Answer a question, or note an event."""
+        match frame.head["kind"]:
+            case "sync":
+                self._row.flush_now()
+                worker.channel.send(({}, b""))
+            case "secret":
+                worker.channel.send((self._secret(frame.head["name"]), b""))
+            case _:
+                event = decode_event(frame)
+                if event is not None:
+                    self._note(event)
+
+    def _secret(self, name: str) -> dict[str, Any]:
+        try:
+            return {"secret": self._tools.secrets.get(name)}
+        except OctoflowError as error:
+            return {"error": str(error)}
+
+    def _note(self, event: Event) -> None:
+        self._heard += 1
+        match event:
+            case StepStarted(parent=None):
+                self._last_number = max(self._last_number, event.number)
+                self._current = event
+                self._finally_began = self._finally_began or event.is_finally
+            case StepStarted():
+                self._last_number = max(self._last_number, event.number)
+            case StepEnded(result_key=str(key), output=str(output)):
+                self._outputs[key] = output
+        event = self._masked(event)
+        self._row.add(event)
+        if self._observer is not None:
+            self._observer(event)
+
+    # Masking
+
+    def _masked(self, event: Event) -> Event:
+        mask = self._tools.secrets.mask()
+        match event:
+            case LogLine():
+                return replace(event, message=mask.text(event.message))
+            case StepEnded() if event.error is not None or event.output is not None:
+                error = None if event.error is None else mask.text(event.error)
+                output = None if event.output is None else mask.json_text(event.output)
+                return replace(event, error=error, output=output)
+        return event
+
+    def _masked_outcome(self, outcome: Outcome) -> Outcome:
+        mask = self._tools.secrets.mask()
+        return replace(
+            outcome,
+            message=None if outcome.message is None else mask.text(outcome.message),
+            errors=mask.json(outcome.errors),
+            result=None if outcome.result is None else mask.json_text(outcome.result),
+        )
