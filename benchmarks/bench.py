@@ -62,7 +62,7 @@ def launches(data: Path, rounds: int, folder: Path) -> None:
         for _ in range(20):
             launch_and_wait(port, 0)
         ours_ms = median_ms(lambda: launch_and_wait(port, 0), rounds)
-        ours_rate = rate(lambda n: launch_and_wait(port, n), 500)
+        ours_rate = finished_rate(port, 1000)
     row("launch to finished, one jq step, p50", f"{ours_ms:.2f} ms", f"{floor_ms:.2f} ms", ours_ms / floor_ms, "<= 3.5")
     row("finished jobs/s, 8 callers", f"{ours_rate:.0f}/s", f"{floor_rate:.0f}/s", floor_rate / ours_rate, "<= 4.0")
 
@@ -91,6 +91,22 @@ def launch_and_wait(port: int, number: int) -> None:
                 raise RuntimeError(f"the job ended {job['status']}: {job['errors']}")
             return
         time.sleep(0.0005)
+
+
+def finished_rate(port: int, total: int) -> float:
+    """Jobs of so many distinct flows finished in a second, launched by eight callers as fast as they are answered."""
+
+    def launch(number: int) -> None:
+        status, answer = post(port, "/api/jobs", {"path": f"one_{number}.yml", "data": {"a": 1}})
+        if status != 202:
+            raise RuntimeError(f"launch answered {status}: {answer}")
+
+    with ThreadPoolExecutor(8) as pool:
+        start = time.perf_counter()
+        list(pool.map(launch, range(total)))
+    while any(request(port, "GET", f"/api/jobs?limit=1&state={state}")[1]["jobs"] for state in ("pending", "running")):
+        time.sleep(0.005)
+    return total / (time.perf_counter() - start)
 
 
 def rate(call: Callable[[int], object], total: int) -> float:

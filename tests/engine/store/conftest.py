@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, delete, make_url, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import delete
 
 from engine.clock import new_id
 from engine.models.job import Claim, Event, NewJob, Outcome, Owner, Status, StepEnded, StepStarted, StepStatus
@@ -19,12 +16,6 @@ from engine.store.database import Database
 from engine.store.documents import DocumentStore
 from engine.store.jobs import JobStore
 from engine.store.tables import metadata
-
-SERVERS = {
-    "postgresql": ("OCTOFLOW_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"),
-    "mariadb": ("OCTOFLOW_TEST_MARIADB_URL", "mariadb+pymysql://root@127.0.0.1:3306/mysql"),
-}
-
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> bytes:
@@ -34,16 +25,6 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     database.upgrade()
     database.dispose()
     return file.read_bytes()
-
-
-@pytest.fixture(scope="session")
-def postgresql_uri() -> Iterator[str]:
-    yield from scratch_database("postgresql")
-
-
-@pytest.fixture(scope="session")
-def mariadb_uri() -> Iterator[str]:
-    yield from scratch_database("mariadb")
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
@@ -92,27 +73,6 @@ def empty(database: Database) -> None:
     with database.write() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(delete(table))
-
-
-def scratch_database(kind: str) -> Iterator[str]:
-    """A database of its own on the server; skips, or fails in CI, when there is no server."""
-    variable, local = SERVERS[kind]
-    url = make_url(os.environ.get(variable) or local)
-    name = f"octoflow_test_{uuid4().hex[:12]}"
-    admin = create_engine(url, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
-    try:
-        with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-    except SQLAlchemyError as error:
-        reason = f"no {kind} server at {url.host}:{url.port}; name one in {variable} ({type(error).__name__})"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    yield url.set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        force = " WITH (FORCE)" if kind == "postgresql" else ""
-        connection.execute(text(f"DROP DATABASE {name}{force}"))
-    admin.dispose()
 
 
 NOW = datetime(2024, 5, 23, 12, 0, tzinfo=UTC)
