@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from engine.catalog import Catalog
 from engine.checking.options import Place, dotted
-from engine.checking.structure import EXPRESSION, Reading, read_flow
+from engine.checking.structure import EXPRESSION, read_flow
 from engine.errors import OctoflowError
 from engine.files import FileStat
 from engine.models.flow import Document, Flow, FlowReference, TemplateReference
@@ -26,7 +26,7 @@ class Part:
 
     document: Document
     flow: Flow | None
-    reading: Reading
+    notes: Notes
     templates: list[Document] = field(default_factory=list)
     children: list[tuple[Place, Part]] = field(default_factory=list)
     deepest: tuple[str, ...] = ()
@@ -54,30 +54,30 @@ class Whole:
     def part(self, key: str, text: str, chain: tuple[str, ...] = ()) -> Part:
         """The document of this key and text, called through these others."""
         chain = (*chain, key)
-        reading = read_flow(key, text)
-        part = Part(Document(key, text, ""), reading.flow, reading, deepest=(key,))
+        notes = read_flow(key, text)
+        part = Part(Document(key, text, ""), notes.flow, notes, deepest=(key,))
         revisions: dict[str, str] = {}
-        for reference, place, step in reading.references:
+        for reference, place, step in notes.references:
             match reference:
                 case FlowReference(path):
                     self._add_flow(part, revisions, path, place, step, chain)
                 case TemplateReference(path):
                     self._add_template(part, revisions, path, place, step)
         part.document = Document(key, text, revision_of(key, text, revisions), revisions)
-        if reading.errors:
+        if notes.errors:
             part.flow = None
         self._parts[key] = part
         return part
 
     def problems(self, part: Part) -> list[Problem]:
         """What is wrong in the document by line, and what is wrong in its sub-flows at the lines that call them."""
-        problems = list(part.reading.problems)
+        problems = list(part.notes.problems)
         seen = {part.document.path}
         for place, child in part.children:
-            line, column = part.reading.marked.place(place) if part.reading.marked else (None, None)
+            line, column = part.notes.marked.place(place) if part.notes.marked else (None, None)
             for below in child.below(seen):
                 name = below.document.path
-                for problem in below.reading.problems:
+                for problem in below.notes.problems:
                     where = f"line {problem.line}: " if problem.line else ""
                     message = f"sub-flow {name!r}, {where}{problem.message}"
                     problems.append(replace(problem, message=message, path=dotted(place), line=line, column=column))
@@ -90,7 +90,7 @@ class Whole:
             status = self._catalog.stat(path)
             if status.key in chain:
                 names = " > ".join([*chain[chain.index(status.key) :], status.key])
-                part.reading.add("calls_itself", f"step {step!r}: the flow calls itself: {names}", place)
+                part.notes.add("calls_itself", f"step {step!r}: the flow calls itself: {names}", place)
                 return
             if len(chain) >= self._max_depth:
                 self._add_too_deep(part, (*chain, status.key), place, step)
@@ -100,7 +100,7 @@ class Whole:
                 status, text = self._catalog.load(path)
                 child = self.part(status.key, text, chain)
         except (OctoflowError, ReadingError) as error:
-            _add_unusable(part.reading, "sub-flow", path, place, step, error)
+            _add_unusable(part.notes, "sub-flow", path, place, step, error)
             return
         self.watched["flow", path] = status
         revisions[f"flow:{path}"] = child.document.revision
@@ -111,13 +111,13 @@ class Whole:
 
     def _add_too_deep(self, part: Part, chain: tuple[str, ...], place: Place, step: str) -> None:
         message = f"step {step!r}: flow depth over {self._max_depth}: {' > '.join(chain)}"
-        part.reading.add("too_deep", message, place)
+        part.notes.add("too_deep", message, place)
 
     def _add_template(self, part: Part, revisions: dict[str, str], path: str, place: Place, step: str) -> None:
         try:
             status, text = self._catalog.load_template(path)
         except (OctoflowError, ReadingError) as error:
-            _add_unusable(part.reading, "template", path, place, step, error)
+            _add_unusable(part.notes, "template", path, place, step, error)
             return
         self.watched["template", path] = status
         template = Document(status.key, text, revision_of(status.key, text, {}))
@@ -130,7 +130,7 @@ def revision_of(path: str, text: str, parts: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps([path, text, sorted(parts.items())]).encode()).hexdigest()
 
 
-def _add_unusable(reading: Reading, what: str, path: str, place: Place, step: str, error: Exception) -> None:
+def _add_unusable(notes: Notes, what: str, path: str, place: Place, step: str, error: Exception) -> None:
     code = error.code if isinstance(error, OctoflowError) else "not_utf8"
     hint = "an expression cannot stand here: the path is part of the document" if EXPRESSION.search(path) else None
-    reading.add(code, f"step {step!r}: {what} {path!r}: {error}", place, hint)
+    notes.add(code, f"step {step!r}: {what} {path!r}: {error}", place, hint)

@@ -132,6 +132,9 @@ class Run(Protocol):
     data: dict[str, Json]
     """`_data`: steps read it through `lookup` and the expressions; only the runner writes it."""
 
+    max_response_bytes: int
+    """The most bytes that a peer's answer may have, decoded."""
+
     def lookup(self, data_key: str) -> Json:
         """The value at `.`, at an exact key, or at a dotted path; StepFailed names a key that is not there."""
 

@@ -24,6 +24,7 @@ class Asked:
     ) -> None:
         self.job = job
         self.revision = revision
+        self.max_response_bytes = job.limits.max_response_bytes
         self.protected = protected
         """Whether this is part of a `finally_step`: then a stop that was heard before does not end it."""
         self.data: dict[str, Json] = {

@@ -124,7 +124,14 @@ class Rest(Step, type="rest"):
         if not self.verify and request.uri.startswith("https"):
             run.log("warning", f"the TLS certificate of {request.host} is not verified (verify: false)")
         seconds = min(self.timeout_seconds, run.remaining_seconds())
-        answer = exchange(run.http(), request, seconds=seconds, verify=self.verify, follow=self.follow_redirects)
+        answer = exchange(
+            run.http(),
+            request,
+            seconds=seconds,
+            max_bytes=run.max_response_bytes,
+            verify=self.verify,
+            follow=self.follow_redirects,
+        )
         return value_of(answer, request, self.parse)
 
     def _request(self, run: Run) -> Request:

@@ -18,8 +18,6 @@ from engine.steps.rest.request import Request
 if TYPE_CHECKING:
     import requests
 
-MAX_BYTES = 10_000_000
-"""The most bytes of an answer's body, decoded."""
 MAX_HOPS = 5
 CHUNK = 65_536
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -38,21 +36,30 @@ class Answer:
     location: str | None = None
 
 
-def exchange(session: requests.Session, request: Request, *, seconds: float, verify: bool, follow: bool) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long the whole exchange may take, in seconds and as a moment, and how large the decoded body may be."""
+
+    seconds: float
+    deadline: float
+    max_bytes: int
+
+
+def exchange(
+    session: requests.Session, request: Request, *, seconds: float, max_bytes: int, verify: bool, follow: bool
+) -> Answer:
     """The peer's answer, of any status; StepFailed when there is none in time, or it is too large."""
-    deadline = monotonic() + seconds
+    bounds = Bounds(seconds, monotonic() + seconds, max_bytes)
     for _ in range(MAX_HOPS + 1):
-        with closing(_send(session, request, deadline, seconds, verify)) as response:
+        with closing(_send(session, request, bounds, verify)) as response:
             location = response.headers.get("Location") if response.status_code in REDIRECTS else None
             if location is None or not follow:
-                return _answer(response, request, location, deadline, seconds)
+                return _answer(response, request, location, bounds)
             request = request.redirected(response.status_code, location)
     raise StepFailed(f"{request.method} {request.host}: more than {MAX_HOPS} redirects")
 
 
-def _send(
-    session: requests.Session, request: Request, deadline: float, seconds: float, verify: bool
-) -> requests.Response:
+def _send(session: requests.Session, request: Request, bounds: Bounds, verify: bool) -> requests.Response:
     from requests import PreparedRequest, RequestException
     from requests import Request as Draft
     from requests.exceptions import InvalidURL
@@ -65,7 +72,7 @@ def _send(
         urllib3.disable_warnings(InsecureRequestWarning)
     try:
         prepared: PreparedRequest = Draft(request.method, request.uri, request.headers, data=request.body).prepare()
-        timeout: Any = Timeout(total=_left(request, deadline, seconds))
+        timeout: Any = Timeout(total=_left(request, bounds))
         adapter = session.get_adapter(str(prepared.url))
         return adapter.send(
             prepared, stream=True, timeout=timeout, verify=(session.verify or True) if verify else False
@@ -73,23 +80,21 @@ def _send(
     except (InvalidURL, UnicodeError) as error:
         raise StepFailed(f"{request.method} {request.host}: the uri is not an address that can be called") from error
     except (RequestException, HTTPError) as error:
-        _explain(error, request, seconds)
+        _explain(error, request, bounds)
 
 
-def _answer(
-    response: requests.Response, request: Request, location: str | None, deadline: float, seconds: float
-) -> Answer:
+def _answer(response: requests.Response, request: Request, location: str | None, bounds: Bounds) -> Answer:
     return Answer(
         status=response.status_code,
         reason=response.reason or "",
         content_type=response.headers.get("Content-Type", ""),
-        body=_body(response, request, deadline, seconds) if location is None else b"",
+        body=_body(response, request, bounds) if location is None else b"",
         host=request.host,
         location=location,
     )
 
 
-def _body(response: requests.Response, request: Request, deadline: float, seconds: float) -> bytes:
+def _body(response: requests.Response, request: Request, bounds: Bounds) -> bytes:
     """The decoded body. Time is looked at between reads, each of which returns what has come so far (`read1`)."""
     from urllib3.exceptions import HTTPError
 
@@ -98,17 +103,17 @@ def _body(response: requests.Response, request: Request, deadline: float, second
     body = bytearray()
     try:
         while True:
-            _wait_at_most(raw, _left(request, deadline, seconds))
+            _wait_at_most(raw, _left(request, bounds))
             data = raw.read1(CHUNK, decode_content=False)
-            body += decoder.feed(data, MAX_BYTES + 1 - len(body)) if decoder else data
-            if len(body) > MAX_BYTES:
-                raise StepFailed(f"{request.method} {request.host}: the answer is over {MAX_BYTES} bytes")
+            body += decoder.feed(data, bounds.max_bytes + 1 - len(body)) if decoder else data
+            if len(body) > bounds.max_bytes:
+                raise StepFailed(f"{request.method} {request.host}: the answer is over {bounds.max_bytes} bytes")
             if not data:
                 break
         if decoder:
             decoder.end()
     except (HTTPError, OSError, zlib.error) as error:
-        _explain(error, request, seconds)
+        _explain(error, request, bounds)
     return bytes(body)
 
 
@@ -153,10 +158,10 @@ def _wait_at_most(raw: Any, seconds: float) -> None:
         sock.settimeout(seconds)
 
 
-def _left(request: Request, deadline: float, seconds: float) -> float:
-    left = deadline - monotonic()
+def _left(request: Request, bounds: Bounds) -> float:
+    left = bounds.deadline - monotonic()
     if left <= 0:
-        raise StepFailed(_late(request, seconds))
+        raise StepFailed(_late(request, bounds.seconds))
     return left
 
 
@@ -165,13 +170,13 @@ def _late(request: Request, seconds: float) -> str:
     return f"{request.method} {request.host}: no complete answer within {max(seconds, 0):g} s{unknown}"
 
 
-def _explain(error: Exception, request: Request, seconds: float) -> NoReturn:
+def _explain(error: Exception, request: Request, bounds: Bounds) -> NoReturn:
     """Raise a sentence with the deepest cause: the outer ones quote the whole uri."""
     from requests import Timeout
     from urllib3.exceptions import TimeoutError as PoolTimeout
 
     if isinstance(error, Timeout | PoolTimeout):
-        raise StepFailed(_late(request, seconds)) from error
+        raise StepFailed(_late(request, bounds.seconds)) from error
     deepest: BaseException = error
     while (deeper := deepest.__cause__ or deepest.__context__) is not None:
         deepest = deeper

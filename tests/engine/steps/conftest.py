@@ -27,6 +27,7 @@ class FakeRun:
             "flows", lambda path, input: SubflowResult({}, False, [])
         )
         self.remaining: float = names.get("remaining", float("inf"))
+        self.max_response_bytes: int = names.get("max_response_bytes", 10_000_000)
         self.session = requests.Session()
         self.slept: list[float] = []
         self.logged: list[tuple[str, str]] = []
