@@ -130,6 +130,8 @@ def _read_data(text: str | None) -> Any:
         return json.loads(content, parse_constant=_refuse_constant)
     except OSError as error:
         raise RequestInvalid(f"--data {text}: the file cannot be read ({error.strerror}).") from error
+    except RecursionError as error:
+        raise RequestInvalid("--data is nested too deeply.") from error
     except ValueError as error:
         raise RequestInvalid(f"--data is not JSON: {error}") from error
 

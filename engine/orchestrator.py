@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
@@ -38,6 +38,7 @@ log = logging.getLogger("octoflow")
 
 MAX_TIMEOUT_SECONDS = 2_592_000
 MAX_PRIORITY = 1_000_000
+TIDY_AFTER = timedelta(hours=1)
 
 
 class Orchestrator:
@@ -56,6 +57,8 @@ class Orchestrator:
         self._lock = Lock()
         self._lazy_checker: Checker | None = None
         self._lazy_executor: LocalExecutor | None = None
+        self._closed = False
+        self._tidied: datetime | None = None
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -65,11 +68,13 @@ class Orchestrator:
     # Life
 
     def start(self) -> None:
-        """Begin to take pending jobs; a second call does nothing."""
-        self._executor.start()
+        """Begin to take pending jobs; a second call does nothing, nor does one after `close`."""
+        if not self._closed:
+            self._executor.start()
 
     def close(self) -> None:
         """Stop what runs, each job with its grace, and let go of everything."""
+        self._closed = True
         if self._lazy_executor is not None:
             self._lazy_executor.close()
         self._database.dispose()
@@ -114,8 +119,9 @@ class Orchestrator:
         return job.id, executor.supervise(claim, observer)
 
     def stop_running(self, reason: str) -> None:
-        """Ask every job that runs here to stop; its supervisor sees it through."""
-        self._executor.stop_all(reason)
+        """Ask every job that runs here to stop; its supervisor sees it through. A signal's handler may call it."""
+        if self._lazy_executor is not None:
+            self._lazy_executor.stop_all(reason)
 
     def jobs(self, filter: JobFilter) -> list[Job]:
         """The jobs that match, newest first, without data and result."""
@@ -160,15 +166,16 @@ class Orchestrator:
         if older_than_days is not None:
             try:
                 before = self.clock.now() - timedelta(days=older_than_days)
-            except OverflowError as error:
-                raise RequestInvalid("older_than_days reaches back before the calendar's beginning.") from error
+            except (OverflowError, ValueError) as error:
+                raise RequestInvalid("older_than_days must be a number of days within the calendar.") from error
         return self._jobs.delete_older(before, state, status)
 
     # The clock
 
     def tick(self) -> TickReport:
         """Do what time asks for; DatabaseDown when the database cannot be reached."""
-        return scheduler.tick({"sweep": self._sweep, "dispatch": self._dispatch}, self.clock)
+        stages = {"sweep": self._sweep, "dispatch": self._dispatch, "tidy": self._tidy}
+        return scheduler.tick(stages, self.clock)
 
     def run_due(self) -> None:
         """After a tick without a service: run what is pending here, unless a service on this host will."""
@@ -183,7 +190,8 @@ class Orchestrator:
     def is_allowed(self, token: str, *, from_loopback: bool, forwarded: bool) -> Role:
         """The role that the token carries; Unauthenticated says what is wrong without saying what would be right."""
         expected = self.settings.api_token
-        if not hmac.compare_digest(token.encode("utf-8", "surrogateescape"), expected.encode()):
+        given, known = (text.encode("utf-8", "surrogatepass") for text in (token, expected))
+        if not given or not hmac.compare_digest(given, known):
             raise Unauthenticated("This needs the header 'Authorization: Bearer <token>' with a token that is known.")
         if expected == DEFAULT_TOKEN and (forwarded or not from_loopback):
             raise Unauthenticated(
@@ -219,8 +227,8 @@ class Orchestrator:
     def _sweep(self, report: TickReport) -> None:
         from engine.executors.owner import dead_owners, forget_owners
 
-        folder, owner = self.settings.run_path / "owners", self._executor.owner
-        dead = dead_owners(folder, self._jobs.owners(owner.host) - {owner.id})
+        folder = self.settings.run_path / "owners"
+        dead = dead_owners(folder, self._executor.owner.host)
         swept = self._jobs.sweep(self.clock.now(), dead)
         forget_owners(folder, dead)
         report.swept = swept.closed + swept.handed_on
@@ -228,6 +236,15 @@ class Orchestrator:
     def _dispatch(self, report: TickReport) -> None:
         report.dispatched = self._jobs.count(JobFilter(state=State.PENDING))
         self._executor.nudge()
+
+    def _tidy(self, _report: TickReport) -> None:
+        """Remove what killed writers left in the data folder, once an hour: the whole folder is walked for it."""
+        now = self.clock.now()
+        if self._tidied is None or now - self._tidied > TIDY_AFTER:
+            from engine.files import Root
+
+            self._tidied = now
+            Root(self.settings.data_path, max_bytes=0).sweep_temporary(now - TIDY_AFTER)
 
     def _probe_data_folder(self) -> None:
         from engine.files import probe_writable

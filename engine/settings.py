@@ -9,19 +9,24 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from engine.errors import SettingInvalid
+from engine.errors import SettingInvalid, StorageDown
 
 DEFAULT_TOKEN = "default_token"
 """Accepted from the loopback interface only."""
 
 
-def _setting(default: Any, help: str, read: Callable[[str], Any], variable: str | None = None) -> Any:
-    return field(default=default, metadata={"help": help, "read": read, "variable": variable})
+def _setting(
+    default: Any, help: str, read: Callable[[str], Any], variable: str | None = None, *, secret: bool = False
+) -> Any:
+    return field(default=default, metadata={"help": help, "read": read, "variable": variable}, repr=not secret)
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        value = int(text)
+        try:
+            value = int(text)
+        except ValueError:
+            raise ValueError("must be a whole number") from None
         if not low <= value <= high:
             raise ValueError(f"must be from {low} to {high}")
         return value
@@ -77,11 +82,14 @@ class Settings:
         None,
         "Another database for the jobs, such as postgresql+psycopg://user@host/name; the SQLite file by default.",
         str,
+        secret=True,
     )
     api_port: int = _setting(5000, "The port that `octoflow serve` listens on.", _whole(1, 65535), variable="PORT")
     api_host: str = _setting("0.0.0.0", "The address that `octoflow serve` listens on.", str)
     api_protocol: str = _setting("http", "The schemes that the API is reached by, comma-separated.", str)
-    api_token: str = _setting(DEFAULT_TOKEN, "The bearer token. The default one is accepted from loopback only.", str)
+    api_token: str = _setting(
+        DEFAULT_TOKEN, "The bearer token. The default one is accepted from loopback only.", str, secret=True
+    )
     flow_timeout_seconds: int = _setting(
         600, "How long a flow may run when its launch does not say.", _whole(1, 2_592_000)
     )
@@ -122,8 +130,7 @@ class Settings:
                 try:
                     values[setting.name] = setting.metadata["read"](text)
                 except ValueError as error:
-                    why = str(error) if not str(error).startswith("invalid literal") else "must be a whole number"
-                    raise SettingInvalid(f"{variable}={text!r} {why}.") from error
+                    raise SettingInvalid(f"{variable}={text!r} {error}.") from error
         return cls(**values)
 
     def __post_init__(self) -> None:
@@ -148,6 +155,9 @@ class Settings:
         return self.jobs_db_path.parent / ".octoflow"
 
     def make_folders(self) -> None:
-        """Make the folders that are missing."""
+        """Make the folders that are missing; StorageDown names one that cannot be made."""
         for folder in (self.data_path, self.flows_path, self.templates_path, self.log_path, self.run_path / "owners"):
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageDown(f"The folder {folder} cannot be made: {error.strerror}.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,18 +35,20 @@ class Notes:
     problems: list[Problem] = field(default_factory=list)
     mentions: list[Mention] = field(default_factory=list)
     has_errors: bool = False
+    _counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, code: str, message: str, place: Place = (), hint: str | None = None, severity: str = "error") -> None:
         """Note a problem at a place of the document, unless there are too many of its kind already."""
+        self._counts[severity] += 1
         self.has_errors = self.has_errors or severity == "error"
-        if sum(problem.severity == severity for problem in self.problems) < MAX_PROBLEMS:
+        if self._counts[severity] <= MAX_PROBLEMS:
             line, column = self.line_of(place)
             self.problems.append(Problem(code, message, dotted(place), line, column, hint, severity))
 
     @property
     def is_full(self) -> bool:
         """Whether it makes no sense to look for more errors."""
-        return len(self.errors) >= MAX_PROBLEMS
+        return self._counts["error"] >= MAX_PROBLEMS
 
     @property
     def errors(self) -> list[Problem]:

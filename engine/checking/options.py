@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Place = tuple[str | int, ...]
 
+MOST = 200
+"""So many errors of one step are looked at."""
+
 WANTED = {
     "string_type": "text", "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
     "bool_type": "true or false", "list_type": "a list", "dict_type": "an object", "model_type": "an object",
@@ -68,7 +71,7 @@ def step_findings(error: ValidationError, step: Json) -> list[Finding]:
 def _findings(error: ValidationError, step: Json, at: Place) -> Iterator[Finding]:
     from pydantic import ValidationError
 
-    for detail in error.errors(include_url=False, include_input=False):
+    for detail in error.errors(include_url=False, include_input=False)[:MOST]:
         loc = detail["loc"] if detail["type"].startswith("union_tag") else detail["loc"][1:]
         place, branch, value = _real_place(loc, step, detail["type"])
         inner = detail.get("ctx", {}).get("error")

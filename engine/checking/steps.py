@@ -51,8 +51,8 @@ def _read_step(notes: Notes, number: int, step: dict[str, Json]) -> StepSpec | N
 
     try:
         return step_reader().validate_python(step).spec()
-    except RecursionError:
-        notes.add("too_deep", f"{_called(number, step)}: something in it is nested too deep to be read", ("steps", number))
+    except (RecursionError, OverflowError) as error:  # re.compile, of a pattern that is too much for it
+        notes.add("wrong_value", f"{_called(number, step)}: a pattern in it is too large: {error}", ("steps", number))
         return None
     except ValidationError as error:
         for finding in step_findings(error, step):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import PurePosixPath
-from typing import Any
 
-from engine.checking.generators import yields_many
-from engine.checking.options import Place, dotted, kind_of, near, step_findings
+from engine.checking.notes import MAX_PROBLEMS, Notes
+from engine.checking.options import Place, dotted, kind_of, near
+from engine.checking.steps import read_steps, step_hint
 from engine.errors import DocumentInvalid
-from engine.models.flow import RESERVED_TARGETS, Flow, FlowReference, StepReference, StepSpec, TemplateReference
+from engine.models.flow import Flow
 from engine.models.job import Json
 from engine.models.problem import Problem
-from engine.reading import Marked, ReadingError, read_document
+from engine.reading import ReadingError, read_document
 
 KEYS = ("name", "description", "inputs", "max_concurrent", "steps", "finally_step", "cron", "every_seconds")
 """`cron` and `every_seconds` belong to the older form: schedules read them, here they are let through."""
@@ -65,7 +63,7 @@ def _read_object(notes: Notes, path: str, value: dict[str, Json]) -> None:
     steps = read_steps(notes, value["steps"]) if "steps" in value else []
     if "steps" not in value:
         notes.add("missing_key", "steps is missing: a flow has a list of steps", hint=_misspelled("steps", value))
-    _check_finally(notes, value.get("finally_step"), steps, value)
+    _check_finally(notes, value)
     if notes.has_errors:
         return
     notes.flow = Flow(
@@ -79,12 +77,13 @@ def _read_object(notes: Notes, path: str, value: dict[str, Json]) -> None:
 
 
 def _misspelled(key: str, value: dict[str, Json]) -> str | None:
-    meant = [given for given in value if given not in KEYS and near(key, [given])]
+    unknown = [given for given in value if given not in KEYS]
+    meant = get_close_matches(key, unknown[:MAX_PROBLEMS], 1)
     return f"{meant[0]!r} may be meant" if meant else None
 
 
 def _check_keys(notes: Notes, value: dict[str, Json]) -> None:
-    for key in value.keys() - set(KEYS):
+    for key in [key for key in value if key not in KEYS][:MAX_PROBLEMS]:
         hint: str | None = near(key, KEYS) or f"known here: {', '.join(KEYS)}"
         if key == "timeout_seconds":
             hint = "give timeout_seconds with the launch or the schedule"
@@ -113,13 +112,12 @@ def _check_inputs(notes: Notes, inputs: Json) -> None:
         if not isinstance(given, dict) or not isinstance(given.get("name"), str):
             notes.add("wrong_type", f"{dotted(place)} must be an object with a name", place)
             continue
-        for key in given.keys() - set(INPUT_KEYS):
-            notes.add(
-                "unknown_key", f"{dotted(place)}.{key} is not a known key", (*place, key), near(key, INPUT_KEYS)
-            )
+        for key in [key for key in given if key not in INPUT_KEYS]:
+            notes.add("unknown_key", f"{dotted(place)}.{key} is not a known key", (*place, key), near(key, INPUT_KEYS))
 
 
-def _check_finally(notes: Notes, name: Json, steps: list[StepSpec], value: dict[str, Json]) -> None:
+def _check_finally(notes: Notes, value: dict[str, Json]) -> None:
+    name = value.get("finally_step")
     if name is None:
         return
     if not isinstance(name, str):

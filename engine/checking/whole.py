@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from engine.catalog import Catalog
-from engine.checking.options import Place, dotted
-from engine.checking.structure import EXPRESSION, read_flow
+from engine.checking.notes import MAX_PROBLEMS, Mention, Notes
+from engine.checking.options import dotted
+from engine.checking.steps import EXPRESSION
+from engine.checking.structure import read_flow
 from engine.errors import OctoflowError
 from engine.files import FileStat
 from engine.models.flow import Document, Flow, FlowReference, TemplateReference
@@ -22,13 +24,13 @@ Watched = dict[tuple[str, str], FileStat]
 
 @dataclass(slots=True)
 class Part:
-    """A document with its own problems, and its sub-flows with the places that name them."""
+    """A document with its own problems, and its sub-flows with the steps that name them."""
 
     document: Document
     flow: Flow | None
     notes: Notes
     templates: list[Document] = field(default_factory=list)
-    children: list[tuple[Place, Part]] = field(default_factory=list)
+    children: list[tuple[Mention, Part]] = field(default_factory=list)
     deepest: tuple[str, ...] = ()
     """The longest chain of sub-flows, this one first."""
 
@@ -50,6 +52,7 @@ class Whole:
         self._catalog = catalog
         self._max_depth = max_depth
         self._parts: dict[str, Part] = {}
+        self._read_at: dict[str, FileStat] = {}
 
     def part(self, key: str, text: str, chain: tuple[str, ...] = ()) -> Part:
         """The document of this key and text, called through these others."""
@@ -57,72 +60,64 @@ class Whole:
         notes = read_flow(key, text)
         part = Part(Document(key, text, ""), notes.flow, notes, deepest=(key,))
         revisions: dict[str, str] = {}
-        for reference, place, step in notes.references:
-            match reference:
-                case FlowReference(path):
-                    self._add_flow(part, revisions, path, place, step, chain)
-                case TemplateReference(path):
-                    self._add_template(part, revisions, path, place, step)
+        for mention in notes.mentions:
+            if notes.is_full:
+                break
+            try:
+                self._add(part, revisions, mention, chain)
+            except (OctoflowError, ReadingError) as error:
+                _note_unusable(notes, mention, error)
         part.document = Document(key, text, revision_of(key, text, revisions), revisions)
-        if notes.errors:
+        if notes.has_errors:
             part.flow = None
         self._parts[key] = part
         return part
 
     def problems(self, part: Part) -> list[Problem]:
         """What is wrong in the document by line, and what is wrong in its sub-flows at the lines that call them."""
-        problems = list(part.notes.problems)
+        found = list(part.notes.problems)
         seen = {part.document.path}
-        for place, child in part.children:
-            line, column = part.notes.marked.place(place) if part.notes.marked else (None, None)
-            for below in child.below(seen):
-                name = below.document.path
-                for problem in below.notes.problems:
-                    where = f"line {problem.line}: " if problem.line else ""
-                    message = f"sub-flow {name!r}, {where}{problem.message}"
-                    problems.append(replace(problem, message=message, path=dotted(place), line=line, column=column))
-        return sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
+        for mention, child in part.children:
+            found += _told_above(part.notes, mention, [below for below in child.below(seen) if below.notes.problems])
+        errors = [problem for problem in found if problem.severity == "error"][:MAX_PROBLEMS]
+        others = [problem for problem in found if problem.severity != "error"][:MAX_PROBLEMS]
+        return sorted(errors + others, key=lambda problem: (problem.line or 0, problem.column or 0))
 
-    def _add_flow(
-        self, part: Part, revisions: dict[str, str], path: str, place: Place, step: str, chain: tuple[str, ...]
-    ) -> None:
-        try:
-            status = self._catalog.stat(path)
-            if status.key in chain:
-                names = " > ".join([*chain[chain.index(status.key) :], status.key])
-                part.notes.add("calls_itself", f"step {step!r}: the flow calls itself: {names}", place)
-                return
-            if len(chain) >= self._max_depth:
-                self._add_too_deep(part, (*chain, status.key), place, step)
-                return
-            child = self._parts.get(status.key)
-            if child is None:
-                status, text = self._catalog.load(path)
-                child = self.part(status.key, text, chain)
-        except (OctoflowError, ReadingError) as error:
-            _add_unusable(part.notes, "sub-flow", path, place, step, error)
-            return
-        self.watched["flow", path] = status
-        revisions[f"flow:{path}"] = child.document.revision
-        part.children.append((place, child))
-        part.deepest = max(part.deepest, (part.document.path, *child.deepest), key=len)
+    def _add(self, part: Part, revisions: dict[str, str], mention: Mention, chain: tuple[str, ...]) -> None:
+        match mention.reference:
+            case TemplateReference(path):
+                status, text = self._catalog.load_template(path)
+                self.watched["template", path] = status
+                template = Document(status.key, text, revision_of(status.key, text, {}))
+                revisions[f"template:{path}"] = template.revision
+                part.templates.append(template)
+            case FlowReference(path):
+                child = self._child(part.notes, path, mention, chain)
+                if child is not None:
+                    revisions[f"flow:{path}"] = child.document.revision
+                    part.children.append((mention, child))
+                    part.deepest = max(part.deepest, (part.document.path, *child.deepest), key=len)
+
+    def _child(self, notes: Notes, path: str, mention: Mention, chain: tuple[str, ...]) -> Part | None:
+        """The sub-flow at a path; None when it may not be called from here, which is noted."""
+        key = self._catalog.stat(path).key
+        if key in chain:
+            names = " > ".join([*chain[chain.index(key) :], key])
+            _note(notes, mention, "calls_itself", f"the flow calls itself: {names}")
+            return None
+        if len(chain) >= self._max_depth:
+            _note(notes, mention, "too_deep", f"flow depth over {self._max_depth}: {' > '.join((*chain, key))}")
+            return None
+        child = self._parts.get(key)
+        if child is None:
+            status, text = self._catalog.load(path)
+            self._read_at[status.key] = status
+            child = self.part(status.key, text, chain)
+        self.watched["flow", path] = self._read_at[child.document.path]
         if len(chain) + len(child.deepest) > self._max_depth:
-            self._add_too_deep(part, (*chain, *child.deepest), place, step)
-
-    def _add_too_deep(self, part: Part, chain: tuple[str, ...], place: Place, step: str) -> None:
-        message = f"step {step!r}: flow depth over {self._max_depth}: {' > '.join(chain)}"
-        part.notes.add("too_deep", message, place)
-
-    def _add_template(self, part: Part, revisions: dict[str, str], path: str, place: Place, step: str) -> None:
-        try:
-            status, text = self._catalog.load_template(path)
-        except (OctoflowError, ReadingError) as error:
-            _add_unusable(part.notes, "template", path, place, step, error)
-            return
-        self.watched["template", path] = status
-        template = Document(status.key, text, revision_of(status.key, text, {}))
-        revisions[f"template:{path}"] = template.revision
-        part.templates.append(template)
+            names = " > ".join((*chain, *child.deepest))
+            _note(notes, mention, "too_deep", f"flow depth over {self._max_depth}: {names}")
+        return child
 
 
 def revision_of(path: str, text: str, parts: dict[str, str]) -> str:
@@ -130,7 +125,27 @@ def revision_of(path: str, text: str, parts: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps([path, text, sorted(parts.items())]).encode()).hexdigest()
 
 
-def _add_unusable(notes: Notes, what: str, path: str, place: Place, step: str, error: Exception) -> None:
+def _note(notes: Notes, mention: Mention, code: str, message: str, hint: str | None = None) -> None:
+    place = notes.place_in_step(mention.number, mention.reference.path)
+    notes.add(code, f"step {mention.step!r}: {message}", place, hint)
+
+
+def _note_unusable(notes: Notes, mention: Mention, error: Exception) -> None:
+    path = mention.reference.path
+    what = "sub-flow" if isinstance(mention.reference, FlowReference) else "template"
     code = error.code if isinstance(error, OctoflowError) else "not_utf8"
     hint = "an expression cannot stand here: the path is part of the document" if EXPRESSION.search(path) else None
-    notes.add(code, f"step {step!r}: {what} {path!r}: {error}", place, hint)
+    _note(notes, mention, code, f"{what} {path!r}: {error}", hint)
+
+
+def _told_above(notes: Notes, mention: Mention, below: list[Part]) -> Iterator[Problem]:
+    """The problems of sub-flows as problems of the step that leads to them."""
+    if not below:
+        return
+    place = notes.place_in_step(mention.number, mention.reference.path)
+    line, column = notes.line_of(place)
+    for part in below:
+        for problem in part.notes.problems:
+            where = f"line {problem.line}: " if problem.line else ""
+            message = f"sub-flow {part.document.path!r}, {where}{problem.message}"
+            yield replace(problem, message=message, path=dotted(place), line=line, column=column)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
-from engine.errors import Unavailable
+from engine.errors import Draining, Unavailable
 from engine.executors.forkserver import PID
 from engine.frames import Channel, readable
 
@@ -28,6 +28,10 @@ class Child:
         self.channel = channel
         self._status_fd = status_fd
         self._exit_status: int | None = None
+
+    def is_waiting(self) -> bool:
+        """Whether it lives and has nothing to say: it waits for a job."""
+        return self._status_fd >= 0 and not readable([self._status_fd, self.channel.fileno()], 0)
 
     def exit_status(self, seconds: float) -> int | None:
         """The exit code, negative for a signal's number; None while it lives or when nobody saw it end."""
@@ -54,8 +58,8 @@ class Child:
         self._forget()
 
     def _signal(self, number: int, *, group: bool) -> None:
-        if self.exit_status(0) is not None:
-            return  # It was reaped: the number may be another process by now.
+        if self.exit_status(0) is not None or self._status_fd < 0:
+            return  # It was reaped, or died with its forkserver: the number may be another process by now.
         with contextlib.suppress(ProcessLookupError):
             if group:
                 with contextlib.suppress(ProcessLookupError):
@@ -75,6 +79,7 @@ class ForkServer:
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._closed = False
 
     @property
     def pid(self) -> int | None:
@@ -84,25 +89,38 @@ class ForkServer:
     def spawn(self) -> Child:
         """A fresh child. A forkserver that died is replaced once; Unavailable when that does not help either."""
         with self._lock:
-            for _ in range(2):
-                if self._process is None or self._process.poll() is not None:
-                    self._start()
-                child = self._ask()
-                if child is not None:
-                    return child
-                self._stop()
-        raise Unavailable("No process for a job could be started; the service log has the forkserver's last words.")
+            if self._closed:
+                raise Draining("No process for a job is started any more: the service is shutting down.")
+            try:
+                child = self._spawn()
+            except OSError as error:
+                raise Unavailable(f"No process for a job could be started: {error.strerror}.") from error
+        if child is None:
+            raise Unavailable("No process for a job could be started; the service's log has the forkserver's last words.")
+        return child
 
     def close(self) -> None:
-        """End the forkserver, and with it every child that is left."""
+        """End the forkserver, and with it every child that is left; there will be no other."""
         with self._lock:
+            self._closed = True
             self._stop()
+
+    def _spawn(self) -> Child | None:
+        for _ in range(2):
+            if self._process is None or self._process.poll() is not None:
+                self._start()
+            child = self._ask()
+            if child is not None:
+                return child
+            self._stop()
+        return None
 
     def _start(self) -> None:
         self._stop()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         home = str(Path(__file__).resolve().parents[2])
         start = f"import sys; sys.path.insert(0, {home!r}); from engine.executors.forkserver import main; main(%d)"
+        self._control = ours
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", start % theirs.fileno()],
@@ -113,9 +131,9 @@ class ForkServer:
                 start_new_session=True,
                 cwd="/",
             )
-        self._control = ours
 
     def _ask(self) -> Child | None:
+        """A child, None when the forkserver is dead or dumb; OSError when it lives and cannot fork."""
         assert self._control is not None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         status_read, status_write = os.pipe2(os.O_CLOEXEC)
@@ -130,10 +148,13 @@ class ForkServer:
             os.close(status_write)
         ready = readable([status_read], SPAWN_SECONDS)
         data = os.read(status_read, PID.size) if ready else b""
-        if len(data) == PID.size:
-            return Child(PID.unpack(data)[0], Channel(ours), status_read)
+        pid = PID.unpack(data)[0] if len(data) == PID.size else None
+        if pid is not None and pid > 0:
+            return Child(pid, Channel(ours), status_read)
         ours.close()
         os.close(status_read)
+        if pid is not None:
+            raise OSError(-pid, os.strerror(-pid))
         return None
 
     def _stop(self) -> None:
@@ -169,7 +190,7 @@ class ChildPool:
                 child = self._idle.pop() if self._idle else None
             if child is None:
                 return self._server.spawn()
-            if child.exit_status(0) is None:
+            if child.is_waiting():
                 return child
             child.discard()
 
@@ -194,9 +215,9 @@ class ChildPool:
             return [child.pid for child in self._idle]
 
     def close(self) -> None:
-        """End all idle children and the forkserver."""
+        """End all idle children and the forkserver; a child that comes back later is let go."""
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle, self._idle, self._size = self._idle, [], 0
         for child in idle:
             child.discard()
         self._server.close()

@@ -8,6 +8,7 @@ takes the children with it. `docs/adr/0002-forkserver.md` says why this is not t
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import selectors
@@ -56,7 +57,14 @@ def _fork(
     control: socket.socket, channel_fd: int, status_fd: int, waiting: dict[int, int], own_fds: tuple[int, ...]
 ) -> None:
     server = os.getpid()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        # The jobs that run go on: only this child is not to be had.
+        _tell(status_fd, -(error.errno or errno.EAGAIN))
+        os.close(channel_fd)
+        os.close(status_fd)
+        return
     if pid == 0:
         code = 1
         try:

@@ -62,14 +62,15 @@ class LocalExecutor:
         self._closing = Event()
         self._running: dict[str, Supervision] = {}
         self._threads: list[Thread] = []
+        self._recoveries: list[Thread] = []
         self._owner_file: OwnerFile | None = None
         host = socket.gethostname()
         self.owner = Owner(f"{host}:{os.getpid()}:{token_hex(4)}", host)
 
     def be_alive(self) -> None:
-        """Hold the lock that tells others on this host that this owner lives."""
+        """Hold the lock that tells others on this host that this owner lives, until `close`."""
         with self._starting:
-            if self._owner_file is None:
+            if self._owner_file is None and not self._closing.is_set():
                 self._owner_file = OwnerFile(self._owners_folder, self.owner)
 
     def start(self) -> None:
@@ -114,7 +115,7 @@ class LocalExecutor:
     def run_until_idle(self, has_work: Callable[[], bool]) -> None:
         """Run jobs until none is left to claim and none runs here."""
         self.start()
-        while has_work() or self._running:
+        while not self._closing.is_set() and (has_work() or self._running):
             self.nudge()
             self._clock.wait(self._closing, 0.05)
 
@@ -125,13 +126,17 @@ class LocalExecutor:
             self._changed.notify_all()
         self.stop_all(Reason.SHUTDOWN)
         deadline = self._clock.monotonic() + STOP_SECONDS
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - self._clock.monotonic()))
+        self._join(self._threads, deadline)
+        self._join(self._recoveries, deadline)
         self._pool.close()
         with self._starting:
             if self._owner_file is not None:
                 self._owner_file.close()
                 self._owner_file = None
+
+    def _join(self, threads: list[Thread], deadline: float) -> None:
+        for thread in threads:
+            thread.join(max(0.0, deadline - self._clock.monotonic()))
 
     def _work(self) -> None:
         """One worker: claim, supervise, and wait when there is nothing to claim."""
@@ -142,10 +147,13 @@ class LocalExecutor:
                 with self._changed:
                     self._changed.wait_for(lambda: self._nudges != seen or self._closing.is_set())  # noqa: B023
                 continue
-            try:
-                self.supervise(claim)
-            except Exception:
-                log.exception("job %s: its supervisor failed; the sweep closes it when its lease has ended", claim.id)
+            self._see_through(claim)
+
+    def _see_through(self, claim: Claim) -> None:
+        try:
+            self.supervise(claim)
+        except Exception:
+            log.exception("job %s: its supervisor failed; the sweep closes it when its lease has ended", claim.id)
 
     def _claim(self) -> Claim | None:
         now = self._clock.now()
@@ -153,6 +161,9 @@ class LocalExecutor:
             claims = self._queue.claim(self.owner, now, now + LEASE)
         except OctoflowError as error:
             log.warning("no job could be claimed: %s", error)
+            return None
+        except Exception:
+            log.exception("no job could be claimed")
             return None
         return claims[0] if claims else None
 
@@ -169,6 +180,8 @@ class LocalExecutor:
                     self._adopt()
             except OctoflowError as error:
                 log.warning("the jobs table could not be looked at: %s", error)
+            except Exception:
+                log.exception("the jobs table could not be looked at")
             self._clock.wait(self._closing, LOOK_SECONDS)
 
     def _warm(self) -> None:
@@ -180,5 +193,8 @@ class LocalExecutor:
     def _adopt(self) -> None:
         """Take lost jobs whose `finally_step` is still to run; they were running before and need no free worker."""
         now = self._clock.now()
-        for claim in self._queue.adopt(self.owner, now, now + LEASE, self._workers):
-            Thread(target=self.supervise, args=(claim,), name="recovery", daemon=True).start()
+        claims = self._queue.adopt(self.owner, now, now + LEASE, self._workers)
+        begun = [Thread(target=self._see_through, args=(claim,), name="recovery", daemon=True) for claim in claims]
+        self._recoveries = [*(thread for thread in self._recoveries if thread.is_alive()), *begun]
+        for thread in begun:
+            thread.start()

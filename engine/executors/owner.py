@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 
 from engine.models.job import Owner
@@ -20,8 +21,10 @@ class OwnerFile:
     def __init__(self, folder: Path, owner: Owner) -> None:
         self._path = folder / f"{owner.id}.lock"
         folder.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        unnamed = folder / f"{owner.id}.new"
+        self._fd = os.open(unnamed, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._fd, fcntl.LOCK_EX)
+        unnamed.rename(self._path)  # Locked before it can be found: nobody takes it for a dead owner's.
 
     def close(self) -> None:
         """Remove the file and let go of the lock."""
@@ -36,9 +39,10 @@ def live_owners(folder: Path) -> set[str]:
     return {name for name in names if not _is_dead(folder / f"{name}.lock")}
 
 
-def dead_owners(folder: Path, owner_ids: set[str]) -> set[str]:
-    """Those of these owners, all of this host, whose process is gone for sure."""
-    return {owner_id for owner_id in owner_ids if _is_dead(folder / f"{owner_id}.lock")}
+def dead_owners(folder: Path, host: str) -> set[str]:
+    """The owners of this host that left a file here and whose process is gone for sure."""
+    names = {path.stem for path in folder.glob(f"{escape(host)}:*.lock")}
+    return {name for name in names if _is_dead(folder / f"{name}.lock")}
 
 
 def forget_owners(folder: Path, owner_ids: set[str]) -> None:
@@ -54,7 +58,7 @@ def _is_dead(path: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # Shared: two who look at once see the same.
         return True
     except OSError:
         return False

@@ -28,7 +28,8 @@ class RunLimits:
         """The limits that the settings give every job of a service."""
         database = str(settings.jobs_db_path)
         reserved = [
-            settings.flows_path, settings.templates_path, settings.log_path, settings.run_path,
+            settings.flows_path, settings.templates_path, settings.run_path,
+            settings.log_path, settings.log_path / settings.log_file_name,
             settings.secrets_path, settings.config_file,
             database, f"{database}-wal", f"{database}-shm", f"{database}-journal",
         ]  # fmt: skip

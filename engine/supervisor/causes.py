@@ -27,10 +27,17 @@ def cause_of_death(exit_status: int | None) -> tuple[str, Reason]:
         return "was lost", Reason.PROCESS_DIED
     if exit_status >= 0:
         return f"ended with code {exit_status}; the service's log has its last words", Reason.PROCESS_DIED
-    name = signal.Signals(-exit_status).name
+    name = _signal_name(-exit_status)
     match -exit_status:
         case signal.SIGABRT:
             return f"was killed by {name}, as jq does when memory runs out", Reason.LIMIT
         case signal.SIGXCPU:
             return f"was killed by {name}: it used more processor time than its timeout allows", Reason.LIMIT
     return f"was killed by {name}", Reason.PROCESS_DIED
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

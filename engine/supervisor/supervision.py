@@ -76,9 +76,11 @@ class Supervision:
         claim, jobs = self._claim, self._tools.jobs
         reason = claim.reason or Reason.WORKER_LOST
         self._order.give(reason)
-        self._last_number, self._row.lines = jobs.last_numbers(claim.id)
-        self._outputs = {key: json.dumps(value) for key, value in jobs.step_outputs(claim.id)}
-        errors = jobs.get(claim.id).errors or [self._error(stop_sentence(reason, claim.timeout_seconds))]
+        self._last_number, self._row.lines = self._row.insist(lambda: jobs.last_numbers(claim.id))
+        outputs = self._row.insist(lambda: jobs.step_outputs(claim.id))
+        self._outputs = {key: json.dumps(value) for key, value in outputs}
+        known = self._row.insist(lambda: jobs.get(claim.id)).errors
+        errors = known or [self._error(stop_sentence(reason, claim.timeout_seconds))]
         return self._with_finally(self._stopped(errors))
 
     def _died(self, ending: Ending) -> Outcome:
@@ -93,21 +95,20 @@ class Supervision:
 
     def _with_finally(self, outcome: Outcome) -> Outcome:
         """The outcome after the `finally_step`, run in a fresh worker if there is one and it has not begun."""
-        data = json.dumps(self._rebuilt_data(outcome.errors))
-        outcome = replace(outcome, result=data)
+        data = json.dumps(self._rebuilt_data(outcome.errors)).encode()
         if not self._claim.has_finally or self._finally_began:
-            return outcome
+            return self._within_limit(outcome, data)
         grace = self._tools.grace_seconds
         try:
-            ending = self._converse(data.encode(), grace, finally_errors=outcome.errors)
+            ending = self._converse(data, grace, finally_errors=outcome.errors)
         except OctoflowError as error:
-            return replace(outcome, errors=[*outcome.errors, self._error(str(error))])
+            return self._within_limit(replace(outcome, errors=[*outcome.errors, self._error(str(error))]), data)
         if ending.result is not None:
             return self._within_limit(replace(outcome, errors=ending.result["errors"]), ending.payload)
         text = f"the finally_step was stopped: it may take {grace:g} seconds (GRACE_SECONDS)"
         if not ending.killed:
             text = f"the finally_step's process {cause_of_death(ending.exit_status)[0]}"
-        return replace(outcome, errors=[*outcome.errors, self._error(text)])
+        return self._within_limit(replace(outcome, errors=[*outcome.errors, self._error(text)]), data)
 
     def _outcome(self, result: Mapping[str, Any], payload: bytes) -> Outcome:
         """What the worker's result comes to."""

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any
 
 from engine.clock import Clock
@@ -35,12 +36,15 @@ class StopOrder:
     def __init__(self) -> None:
         self.reason: str | None = None
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        # Without it a late order could be written into whatever has the descriptor's number by then; a signal's
+        # handler may give one while its own thread is in here.
+        self._open = RLock()
 
     def give(self, reason: str) -> None:
         """Say it; any thread may. The first reason counts."""
-        if self.reason is None:
-            self.reason = reason
-        with suppress(OSError):
+        with self._open, suppress(OSError):
+            if self.reason is None:
+                self.reason = reason
             os.write(self._write, b"!")
 
     def fileno(self) -> int:
@@ -53,9 +57,10 @@ class StopOrder:
 
     def close(self) -> None:
         """Nobody waits any more; a later order is lost."""
-        read, write, self._read, self._write = self._read, self._write, -1, -1
-        os.close(read)
-        os.close(write)
+        with self._open:
+            read, write, self._read, self._write = self._read, self._write, -1, -1
+            os.close(read)
+            os.close(write)
 
 
 class Talk:
@@ -141,6 +146,7 @@ class Talk:
 
     def _patience(self) -> float:
         """Seconds until there is something to do even if nothing is heard."""
-        due = self._kill_at if self.was_stopped or not self._may_stop else self._deadline
-        wait = self._row.due_seconds()
-        return wait if due is None else min(wait, max(0.0, due - self._clock.monotonic()))
+        deadline = None if self.was_stopped or not self._may_stop else self._deadline
+        now = self._clock.monotonic()
+        waits = [max(0.0, moment - now) for moment in (self._kill_at, deadline) if moment is not None]
+        return min([self._row.due_seconds(), *waits])

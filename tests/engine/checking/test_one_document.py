@@ -312,3 +312,28 @@ def test_no_expression_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "steps:\n- {name: a, type: jq, jq: {expression: '(\"x\" * 2000000000'}, when: '{{ broken'}\n"
 
     assert problems_of(text) == []
+
+
+@pytest.mark.parametrize("pattern", ["(" * 5000, "a{99999999999}"])
+def test_a_pattern_that_python_gives_up_on_is_a_problem(pattern: str) -> None:
+    problem = only_problem_of(f"steps: [{{name: a, type: debug, ignore_errors: '{pattern}'}}]")
+
+    assert "step 'a': a pattern in it is too large" in problem.message
+
+
+def test_a_text_made_of_mistakes_has_a_hundred_errors_and_is_soon_done() -> None:
+    steps = "".join(f"- {{name: s{n}, type: goto, goto: {{step_name: x{n}}}}}\n" for n in range(5000))
+
+    problems = problems_of("steps:\n" + steps)
+
+    assert len(problems) == 100
+    assert {problem.hint for problem in problems[5:]} != {None}
+
+
+def test_many_warnings_do_not_hide_an_error() -> None:
+    steps = "".join(f"- {{name: s{n}, type: jq, jq: {{expression: '.[]'}}}}\n" for n in range(150))
+
+    problems = problems_of(f"steps:\n{steps}- {{name: last, type: nope}}\n")
+
+    assert [problem.severity for problem in problems].count("warning") == 100
+    assert problems[-1].code == "unknown_type"
