@@ -4,7 +4,7 @@ READY := .venv/.ready
 BIN := .venv/bin
 TESTS ?=
 
-.PHONY: help demo serve test check format lint constraints clean
+.PHONY: help demo serve test check format lint docs bench constraints clean
 
 help: ## What can be made here
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -29,6 +29,12 @@ lint: $(READY)
 format: $(READY) ## Format the code and mend what the linter can mend
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet .
+
+docs: $(READY) ## Write docs/reference/ from the code
+	@$(BIN)/python docs/generate.py
+
+bench: $(READY) ## Measure, each figure beside its floor
+	@$(BIN)/python benchmarks/bench.py
 
 constraints: $(READY) ## Renew constraints.txt with the newest versions that pyproject.toml allows
 	@sh deploy/constraints.sh

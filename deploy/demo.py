@@ -241,7 +241,7 @@ def run_sample(api: Api, sample: Sample) -> None:
     while True:
         job = api.call("GET", f"/api/jobs/{id}")
         ended = [step for step in job["steps"] if step["number"] not in shown and step["end_time"]]
-        for step in sorted(ended, key=lambda step: (step["end_time"], -step["number"])):
+        for step in ended:
             shown.add(step["number"])
             print_step(step)
         if job["state"] == "finished":

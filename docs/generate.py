@@ -1,0 +1,116 @@
+"""Writes docs/reference/ from the code: `make docs`. A test holds that what is committed is what this writes."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from engine.settings import Settings
+from engine.steps import CommonKeys, NestedStep, step_types
+
+FOLDER = Path(__file__).parent / "reference"
+NAMES = {str: "text", bool: "true or false", int: "whole number", float: "number", Any: "any", type(None): "null"}
+
+
+def pages() -> dict[str, str]:
+    """The text of each page by its file's name."""
+    return {"steps.md": "".join(_steps()), "settings.md": "".join(_settings())}
+
+
+def main() -> None:
+    """Write the pages."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+    sys.stdout.write(f"{len(pages())} pages are in docs/reference/\n")
+
+
+def _steps() -> Iterator[str]:
+    yield "# Steps\n\nMade from the code by `make docs`.\n\n"
+    yield "A step is an object with a `name`, a `type`, one object of options that is named after the type, and any\n"
+    yield "of the common keys. *Jinja* marks texts in which `{{ expressions }}` are filled in.\n\n"
+    yield "## Common keys\n\n"
+    yield from _table(CommonKeys)
+    for name, options in step_types().items():
+        yield f"\n## {name}\n\n{' '.join((options.__doc__ or '').split())}\n\n"
+        yield from _table(options)
+
+
+def _table(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    yield "| key | value | default | what it is |\n|---|---|---|---|\n"
+    yield from _rows(model, prefix)
+
+
+def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for key, field in model.model_fields.items():
+        name = f"{prefix}{field.alias or key}"
+        about = " ".join((field.description or "").split()).replace("|", "\\|")
+        yield f"| `{name}` | {_value(field)} | {_default(field)} | {about} |\n"
+        inner = _inner_model(field.annotation)
+        if inner is not None:
+            dots = "[]." if get_origin(field.annotation) is list else "."
+            yield from _rows(inner, f"{name}{dots}")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "needed"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value in (None, "", [], {}):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _value(field: FieldInfo) -> str:
+    if any(part is _marker() for part in field.metadata):
+        return "a step"
+    return _type(field.annotation)
+
+
+def _marker() -> Any:
+    return get_args(NestedStep)[1]
+
+
+def _type(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(f"`{choice}`" for choice in arguments)
+    if origin is Annotated:
+        return "a step" if _marker() in arguments else _type(arguments[0])
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_type(argument) for argument in arguments if argument is not type(None)))
+    if origin is list:
+        return f"list of {_type(arguments[0])}"
+    if origin is dict:
+        return "object"
+    if getattr(origin, "__name__", "") == "Pattern":
+        return "regular expression"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "object"
+    return NAMES.get(annotation, str(annotation))
+
+
+def _inner_model(annotation: Any) -> type[BaseModel] | None:
+    for part in (annotation, *get_args(annotation)):
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            return part
+    return None
+
+
+def _settings() -> Iterator[str]:
+    yield "# Settings\n\nMade from the code by `make docs`. Environment variables, all optional; empty means unset.\n\n"
+    yield "| variable | default | what it is |\n|---|---|---|\n"
+    for setting in fields(Settings):
+        default = "" if setting.default is None else f"`{setting.default}`"
+        yield f"| `{setting.name.upper()}` | {default} | {setting.metadata['help']} |\n"
+
+
+if __name__ == "__main__":
+    main()
