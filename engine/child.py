@@ -77,8 +77,7 @@ def main(channel_fd: int, server_pid: int) -> None:
 
 def _run(host: ChildHost, job: dict[str, Any], payload: bytes, reusable: bool) -> None:
     """Run one job and send its result, whatever happens."""
-    with host.stoppable():
-        end = run_job(job, payload, host, RunLimits(**job["limits"]))
+    end = run_job(job, payload, host, RunLimits(**job["limits"]))
     head = {
         "kind": "result",
         "status": end.status,
@@ -102,8 +101,8 @@ class ChildHost:
         self._events: list[tuple[dict[str, Any], bytes]] = []
         self._last_flush = perf_counter()
         self._shield = 0
-        self._stoppable = self._running = False
-        self._said_stopping = False
+        self._heard = self._said_stopping = False
+        self._stoppable = self._sent_result = False
         signal.signal(signal.SIGTERM, self._on_stop)
 
     def now(self) -> datetime:
@@ -136,18 +135,22 @@ class ChildHost:
 
     def send_result(self, head: dict[str, Any], payload: bytes) -> None:
         """The job's last message."""
-        self._running = self._stoppable = False
+        self._sent_result = True
         self._say(head, payload)
 
     @contextmanager
     def stoppable(self) -> Iterator[None]:
         """While this is open a SIGTERM raises `Stopped`; one that came before does so now."""
-        self._running = self._stoppable = True
+        if current_thread() is not main_thread():
+            yield
+            return
+        before = self._stoppable
         try:
+            self._stoppable = True
             self._heed()
             yield
         finally:
-            self._running = self._stoppable = False
+            self._stoppable = before
 
     @contextmanager
     def protected(self) -> Iterator[None]:
@@ -191,19 +194,21 @@ class ChildHost:
                 self._heed()
 
     def _on_stop(self, _signal: int, _frame: FrameType | None) -> None:
-        self.stopped.set()
+        if not self._heard:  # A second signal may come while the first is in `set`, whose lock is taken once.
+            self._heard = True
+            self.stopped.set()
         if self._shield == 0:
             self._heed()
 
     def _heed(self) -> None:
-        """Do what a stop that was heard asks for: raise it once, or say that the end is near."""
+        """Do what a stop that was heard asks for: say that it was, at once, and raise it once if that is allowed."""
         if not self.stopped.is_set():
             return
+        if not self._sent_result:
+            self.stopping()
         if self._stoppable:
             self._stoppable = False
             raise Stopped
-        if self._running:
-            self.stopping()
 
 
 def _become_a_job_process(server_pid: int) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import __version__
-from engine.errors import OctoflowError, RequestInvalid
-from engine.models.job import Event, LogLine, Status, StepEnded, StepStarted
+from engine.errors import DocumentInvalid, FlowRunning, OctoflowError, RequestInvalid, SettingInvalid
+from engine.models.job import Event, LogLine, Outcome, Status, StepEnded, StepStarted
 from engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,10 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.command(options)
         return code
     except OctoflowError as error:
-        print(f"octoflow: {error}", file=sys.stderr)
-        for detail in error.details[1:]:
-            place = f"line {detail['line']}: " if detail.get("line") else ""
-            print(f"  {place}{detail.get('message', detail)}", file=sys.stderr)
+        _explain(error)
         return 1
 
 
@@ -68,8 +65,25 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(_options: argparse.Namespace) -> int:
-    Settings.from_environment().make_folders()
+    settings = Settings.from_environment()
+    settings.make_folders()
+    _must_be_free(settings.api_host, settings.api_port)
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "-c", "python:functions.server", "functions.wsgi:app"])
+
+
+def _must_be_free(host: str, port: int) -> None:
+    """SettingInvalid when the address cannot be listened on: gunicorn would say so ten times and name no setting."""
+    import socket
+
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise SettingInvalid(
+            f"API_HOST={host!r} API_PORT={port}: cannot listen there ({error.strerror}); choose another port."
+        ) from error
 
 
 def _tick(_options: argparse.Namespace) -> int:
@@ -98,8 +112,9 @@ def _run(options: argparse.Namespace) -> int:
         number: signal.signal(number, lambda *_: engine.stop_running("cancelled"))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
+    progress = _Progress()
     try:
-        job_id, outcome = engine.run(path, data, timeout_seconds=options.timeout, observer=_Progress())
+        job_id, outcome = engine.run(path, data, timeout_seconds=options.timeout, observer=progress)
     finally:
         engine.close()
         for number, handler in previous.items():
@@ -107,7 +122,7 @@ def _run(options: argparse.Namespace) -> int:
     if outcome is None:
         print(f"octoflow: the lease of job {job_id} was lost; another process has taken it over", file=sys.stderr)
         return 1
-    _report(job_id, outcome)
+    _report(job_id, outcome, progress.told)
     if options.json:
         print(outcome.result or "null")
     return EXIT_CODES.get(outcome.status, 1)
@@ -125,19 +140,14 @@ def _engine(workers: int | None = None) -> Orchestrator:
 def _read_data(text: str | None) -> Any:
     if text is None:
         return None
+    from engine.reading import ReadingError, decode, read_json
+
     try:
-        content = Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text
-        return json.loads(content, parse_constant=_refuse_constant)
+        return read_json(decode(Path(text[1:]).read_bytes()) if text.startswith("@") else text)
     except OSError as error:
         raise RequestInvalid(f"--data {text}: the file cannot be read ({error.strerror}).") from error
-    except RecursionError as error:
-        raise RequestInvalid("--data is nested too deeply.") from error
-    except ValueError as error:
+    except ReadingError as error:
         raise RequestInvalid(f"--data is not JSON: {error}") from error
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _below(flows_path: Path, given: str) -> str:
@@ -157,6 +167,8 @@ class _Progress:
 
     def __init__(self) -> None:
         self._started: dict[int, StepStarted] = {}
+        self.told: set[str] = set()
+        """The errors that were printed."""
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -172,13 +184,31 @@ class _Progress:
         mark = "  (finally)" if started.is_finally else ""
         _say(f"{_milliseconds(started.time, ended.time):>9}  {ended.status:<8}  {name} ({started.type}){mark}")
         if ended.error:
+            self.told.add(ended.error)
             _say(f"           {ended.error}")
 
 
-def _report(job_id: str, outcome: Any) -> None:
+def _report(job_id: str, outcome: Outcome, told: set[str]) -> None:
+    """The job's last line, and whatever went wrong that no step's line has told."""
     reason = f", {outcome.reason}" if outcome.reason else ""
-    message = f": {outcome.message}" if outcome.message else ""
+    message = f": {outcome.message}" if outcome.message and outcome.message not in told else ""
     _say(f"job {job_id}: {outcome.status}{reason}{message}")
+    for error in outcome.errors:
+        if error["error"] not in told and error["error"] != outcome.message:
+            _say(f"  {error['error']}")
+
+
+def _explain(error: OctoflowError) -> None:
+    """An error on the terminal: the sentence, or every problem of a document with its place and its way out."""
+    if isinstance(error, FlowRunning) and error.fields["job_id"]:
+        _say(f"octoflow: {error} It is job {error.fields['job_id']}.")
+    elif isinstance(error, DocumentInvalid):
+        for problem in error.problems:
+            place = f", line {problem.line}" if problem.line else ""
+            hint = f" ({problem.hint})" if problem.hint else ""
+            _say(f"octoflow: {error.path}{place}: {problem.message}{hint}")
+    else:
+        _say(f"octoflow: {error}")
 
 
 def _milliseconds(start: datetime, end: datetime) -> str:

@@ -120,6 +120,7 @@ class DocumentInvalid(Invalid):
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         place = f", line {first.line}" if first.line else ""
         super().__init__(f"{path}{place}: {first.message}{more}", details=[p.to_json() for p in problems])
+        self.path = path
         self.problems = list(problems)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hmac
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from engine.checking import Checker
     from engine.executors.children import ChildPool
     from engine.executors.local import LocalExecutor
+    from engine.secrets.keeper import SecretKeeper
     from engine.supervisor import Observer, Tools
 
 log = logging.getLogger("octoflow")
@@ -133,7 +135,8 @@ class Orchestrator:
 
     def job(self, id: str) -> tuple[Job, list[StepRow]]:
         """A job with all it has, and its step runs; JobNotFound."""
-        return self._jobs.get(id), self._jobs.steps(id)
+        job = self._jobs.get(id)
+        return replace(job, data=self._secrets.mask().json(job.data)), self._jobs.steps(id)
 
     def logs(self, id: str, after: int = 0, limit: int = 1000) -> tuple[list[LogLine], int | None]:
         """A job's log lines after that number, and the number to go on from when there may be more; JobNotFound."""
@@ -278,9 +281,14 @@ class Orchestrator:
                 )
             return self._lazy_executor
 
+    @cached_property
+    def _secrets(self) -> SecretKeeper:
+        from engine.secrets.keeper import SecretKeeper
+
+        return SecretKeeper(self.settings.secrets_path, [self.settings.api_token])
+
     def _make_tools(self, pool: ChildPool) -> Tools:
         from engine.models.limits import RunLimits
-        from engine.secrets.keeper import SecretKeeper
         from engine.store.documents import DocumentStore
         from engine.supervisor import Tools
 
@@ -288,7 +296,7 @@ class Orchestrator:
         return Tools(
             jobs=self._jobs,
             documents=DocumentStore(self._database),
-            secrets=SecretKeeper(settings.secrets_path, [settings.api_token]),
+            secrets=self._secrets,
             workers=pool,
             clock=self.clock,
             limits=asdict(RunLimits.of(settings)),

@@ -53,6 +53,19 @@ def _name(text: str) -> str:
     return text
 
 
+def _database_uri(text: str) -> str:
+    kind = text.partition("://")[0].partition("+")[0]
+    if kind not in ("sqlite", "postgresql", "mysql", "mariadb"):
+        raise ValueError("must begin with sqlite://, postgresql://, mysql:// or mariadb://")
+    return text
+
+
+def _protocols(text: str) -> str:
+    if not {protocol.strip() for protocol in text.split(",")} <= {"http", "https"}:
+        raise ValueError("must be http, https, or both, comma-separated")
+    return text
+
+
 def _path(text: str) -> Path:
     if "\0" in text:
         raise ValueError("must not hold a NUL")
@@ -81,12 +94,12 @@ class Settings:
     sqlalchemy_database_uri: str | None = _setting(
         None,
         "Another database for the jobs, such as postgresql+psycopg://user@host/name; the SQLite file by default.",
-        str,
+        _database_uri,
         secret=True,
     )
     api_port: int = _setting(5000, "The port that `octoflow serve` listens on.", _whole(1, 65535), variable="PORT")
     api_host: str = _setting("0.0.0.0", "The address that `octoflow serve` listens on.", str)
-    api_protocol: str = _setting("http", "The schemes that the API is reached by, comma-separated.", str)
+    api_protocol: str = _setting("http", "The schemes that the API is reached by, comma-separated.", _protocols)
     api_token: str = _setting(
         DEFAULT_TOKEN, "The bearer token. The default one is accepted from loopback only.", str, secret=True
     )
@@ -130,7 +143,8 @@ class Settings:
                 try:
                     values[setting.name] = setting.metadata["read"](text)
                 except ValueError as error:
-                    raise SettingInvalid(f"{variable}={text!r} {error}.") from error
+                    shown = f"{variable}={text!r}" if setting.repr else variable
+                    raise SettingInvalid(f"{shown} {error}.") from error
         return cls(**values)
 
     def __post_init__(self) -> None:

@@ -7,13 +7,13 @@ replaced by an empty one before anything else, and only this file can reach the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 from werkzeug.wsgi import get_content_length, get_input_stream
 
 from engine.errors import RequestInvalid, TooLarge
+from functions._patience import PATIENCE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 PIECE = 64 * 1024
 DISCARD_AT_MOST = 64 * 1024 * 1024
 """A client that sends more than this after a refusal may find the connection closed before it reads the answer."""
-STALL_SECONDS = 10.0
-"""How long a client may be silent in the middle of its body."""
+READ_SECONDS = 60.0
+"""How long a body that is wanted may take to arrive."""
+DISCARD_SECONDS = 2.0
+"""How long a body that was refused may go on arriving."""
 
 _KEY = "octoflow.body"
 
@@ -42,7 +44,7 @@ class Body:
             raise _too_large(limit)
         pieces = []
         size = 0
-        for piece in self._pieces():
+        for piece in self._pieces(READ_SECONDS):
             size += len(piece)
             if size > limit:
                 raise _too_large(limit)
@@ -55,7 +57,7 @@ class Body:
         """Throw the rest away, so that the client gets to read our answer; False when there is too much."""
         size = 0
         try:
-            for piece in self._pieces():
+            for piece in self._pieces(DISCARD_SECONDS):
                 size += len(piece)
                 if size >= DISCARD_AT_MOST:
                     return False
@@ -63,11 +65,16 @@ class Body:
             return False
         return True
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self, seconds: float) -> Iterator[bytes]:
+        if self._is_over:
+            return
+        with PATIENCE.at_most(self._socket, seconds):
+            yield from self._rest()
+
+    def _rest(self) -> Iterator[bytes]:
         while not self._is_over:
             try:
-                with self._patience():
-                    piece = self._stream.read(PIECE)
+                piece = self._stream.read(PIECE)
             except Exception as error:
                 # Each server has errors of its own for a bad chunk or a client that is gone; none is a fault of ours.
                 self._is_over = True
@@ -76,17 +83,6 @@ class Body:
                 self._is_over = True
                 return
             yield piece
-
-    @contextmanager
-    def _patience(self) -> Iterator[None]:
-        if self._socket is None:
-            yield
-            return
-        self._socket.settimeout(STALL_SECONDS)
-        try:
-            yield
-        finally:
-            self._socket.settimeout(None)
 
 
 def take_body(environ: WSGIEnvironment) -> Body:

@@ -16,5 +16,3 @@ def postgresql_uri() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def mariadb_uri() -> Iterator[str]:
     yield from scratch_database("mariadb")
-
-

@@ -96,7 +96,9 @@ class ForkServer:
             except OSError as error:
                 raise Unavailable(f"No process for a job could be started: {error.strerror}.") from error
         if child is None:
-            raise Unavailable("No process for a job could be started; the service's log has the forkserver's last words.")
+            raise Unavailable(
+                "No process for a job could be started; the service's log has the forkserver's last words."
+            )
         return child
 
     def close(self) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
@@ -59,6 +60,8 @@ class LocalExecutor:
         self._starting = Lock()
         self._changed = Condition()
         self._nudges = 0
+        self._busy = 0
+        """How many threads may hold a claim, or are about to: a claimed job is not in `_running` at once."""
         self._closing = Event()
         self._running: dict[str, Supervision] = {}
         self._threads: list[Thread] = []
@@ -115,7 +118,8 @@ class LocalExecutor:
     def run_until_idle(self, has_work: Callable[[], bool]) -> None:
         """Run jobs until none is left to claim and none runs here."""
         self.start()
-        while not self._closing.is_set() and (has_work() or self._running):
+        # Whoever takes a job is busy before it is gone from the table, hence this order.
+        while not self._closing.is_set() and (has_work() or self._is_busy()):
             self.nudge()
             self._clock.wait(self._closing, 0.05)
 
@@ -142,12 +146,30 @@ class LocalExecutor:
         """One worker: claim, supervise, and wait when there is nothing to claim."""
         while not self._closing.is_set():
             seen = self._nudges
-            claim = self._claim()
-            if claim is None:
+            if not self._run_one():
                 with self._changed:
                     self._changed.wait_for(lambda: self._nudges != seen or self._closing.is_set())  # noqa: B023
-                continue
-            self._see_through(claim)
+
+    def _run_one(self) -> bool:
+        """Claim a job and see it through; False when there was none."""
+        with self._counted():
+            claim = self._claim()
+            if claim is not None:
+                self._see_through(claim)
+        return claim is not None
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._changed:
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy -= 1
+
+    def _is_busy(self) -> bool:
+        return bool(self._busy or self._running or any(thread.is_alive() for thread in self._recoveries))
 
     def _see_through(self, claim: Claim) -> None:
         try:
@@ -192,9 +214,10 @@ class LocalExecutor:
 
     def _adopt(self) -> None:
         """Take lost jobs whose `finally_step` is still to run; they were running before and need no free worker."""
-        now = self._clock.now()
-        claims = self._queue.adopt(self.owner, now, now + LEASE, self._workers)
-        begun = [Thread(target=self._see_through, args=(claim,), name="recovery", daemon=True) for claim in claims]
-        self._recoveries = [*(thread for thread in self._recoveries if thread.is_alive()), *begun]
-        for thread in begun:
-            thread.start()
+        with self._counted():
+            now = self._clock.now()
+            claims = self._queue.adopt(self.owner, now, now + LEASE, self._workers)
+            begun = [Thread(target=self._see_through, args=(claim,), name="recovery", daemon=True) for claim in claims]
+            self._recoveries = [*(thread for thread in self._recoveries if thread.is_alive()), *begun]
+            for thread in begun:
+                thread.start()

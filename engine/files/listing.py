@@ -28,11 +28,12 @@ def visible(folder: str, prefix: str, seen: set[str]) -> Iterator[str]:
     if real in seen or os.path.commonpath([real, top]) != top:
         return
     seen.add(real)
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+    with suppress(FileNotFoundError, PermissionError), os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
-                yield from visible(entry.path, f"{prefix}{entry.name}/", seen)
-            else:
-                yield prefix + entry.name
+            with suppress(OSError):  # such as a link that leads to itself: it is no document
+                if entry.is_dir():
+                    yield from visible(entry.path, f"{prefix}{entry.name}/", seen)
+                elif entry.is_file():
+                    yield prefix + entry.name

@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 LONGEST = 100
 """A time that is longer is no time, and not worth a parser's while."""
 
+DAYS = ("today", "yesterday", "tomorrow")
+"""A day without an hour is meant from its beginning, as a date is."""
+
 _SECONDS = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 _COMPACT_DATE = re.compile(r"\d{8}", re.ASCII)
 _AGO = re.compile(r"(?P<count>\d{1,9}) (?P<unit>second|minute|hour)s? ago", re.ASCII | re.IGNORECASE)
@@ -43,6 +46,8 @@ def _read(text: str, zone: tzinfo, now: datetime) -> datetime | None:
     if ago := _AGO.fullmatch(text):
         # Exact time, where a parser of words would subtract on the wall clock, and be an hour off after a change of it.
         return now - timedelta(**{f"{ago['unit'].lower()}s": int(ago["count"])})
+    if text.lower() in DAYS:
+        text = f"{text} 00:00"
     text = _with_plus(text)
     try:
         return datetime.fromisoformat(text)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from threading import Event as Flag
+import json
+from threading import Lock, current_thread, main_thread
 from typing import TYPE_CHECKING
 
 from engine import templating
@@ -47,11 +48,10 @@ class Asked:
             if data_key in names:
                 return names[data_key]
         keys = data_key.split(".")
-        for names in self.names.maps:
-            found, value = _follow(names, keys)
-            if found:
-                return value
-        raise StepFailed(f"data_key {data_key!r} is not there (there are: {', '.join(map(str, self.names))})")
+        source = next((names for names in self.names.maps if keys[0] in names), None)
+        if source is None:
+            raise StepFailed(f"data_key {data_key!r} is not there (there are: {', '.join(map(str, self.names))})")
+        return _follow(source, data_key, keys)
 
     def render(self, template: str) -> str:
         return templating.render(template, self.names, limit=self.job.limits.max_rendered_bytes)
@@ -86,7 +86,10 @@ class Asked:
         self.job.files.append(path, content)
 
     def sleep(self, seconds: float) -> None:
-        (Flag() if self.protected else self.job.host.stopped).wait(seconds)
+        if self.protected or current_thread() is main_thread():
+            _wait(seconds)
+        else:
+            self.job.host.stopped.wait(seconds)
         self.stop_if_asked()
 
     def stop_if_asked(self) -> None:
@@ -108,12 +111,35 @@ class Asked:
         return revision
 
 
-def _follow(value: Json, keys: list[str]) -> tuple[bool, Json]:
-    for key in keys:
+def _wait(seconds: float) -> None:
+    """Wait; only what a signal raises ends it sooner.
+
+    The signal's handler sets `stopped`: who waits for that in the same thread can lock up, or end in an error when
+    the handler raises between two lines of `Event.wait`. This is one call into C.
+    """
+    never = Lock()
+    never.acquire()
+    never.acquire(timeout=seconds)
+
+
+def _follow(value: Json, data_key: str, keys: list[str]) -> Json:
+    for depth, key in enumerate(keys):
         if isinstance(value, dict) and key in value:
             value = value[key]
         elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
             value = value[int(key)]
         else:
-            return False, None
-    return True, value
+            place = repr(".".join(keys[:depth]))
+            raise StepFailed(f"data_key {data_key!r} is not there: {place} is {_contents(value)}")
+    return value
+
+
+def _contents(value: Json) -> str:
+    match value:
+        case dict():
+            return f"an object with {', '.join(map(str, value)) or 'no keys'}"
+        case list():
+            return f"a list of {len(value)}"
+        case str():
+            return "a text"
+    return json.dumps(value)

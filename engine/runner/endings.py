@@ -50,8 +50,11 @@ class Host(Protocol):
     def stopping(self) -> None:
         """Say that the stop was heard: what is left is the `finally_step`."""
 
+    def stoppable(self) -> AbstractContextManager[None]:
+        """While it is open, a stop raises `Stopped` in the main thread; one that came before does so now."""
+
     def protected(self) -> AbstractContextManager[None]:
-        """While it is open, a stop is heard and said, but raises nothing."""
+        """While it is open, a stop is heard and said, but raises nothing; unless the other is open in it again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 from engine import templating
 from engine.errors import OctoflowError, StepFailed
 from engine.models.flow import END, EXIT, NOTHING, START, Exit, Goto, StepSpec, SubflowResult
-from engine.models.job import Json, StepEnded, StepStarted, StepStatus
+from engine.models.job import Json, StepStatus
 from engine.runner.asked import Asked
 from engine.runner.endings import FlowEnd, FlowFailed, LimitReached, Stopped, encode, entry_of
 from engine.runner.job import JobRun
 from engine.runner.loops import can_wait, in_threads
+from engine.runner.telling import Telling
+
+SKIPPED = object()
+"""Stands for the value of a step that a condition kept from running."""
 
 
 class FlowRun(Asked):
@@ -36,22 +41,25 @@ class FlowRun(Asked):
         self.depth = depth
         self.place = place
         self._positions = {step.name: position for position, step in enumerate(self.flow.steps)}
+        self._lost_items: list[dict[str, Any]] = []
+        """The errors of a loop's failed items, until they are noted with the loop's own."""
 
     def execute(self) -> FlowEnd:
         """Run the steps, then the `finally_step`, whatever happened. Inside another flow a stop is raised on."""
-        end, stopped = FlowEnd(), False
-        try:
-            message = self._run_steps()
-            if message is not None:
-                end = replace(end, status="exit", message=message)
-        except FlowFailed as failure:
-            end = end.failed(failure)
-        except Stopped:
-            stopped = True
-            end = replace(end, status="failed", reason="stopped")
-            self.job.host.stopping()
-        end = self.run_finally(end)
-        if stopped and self.place is not None:
+        end, host = FlowEnd(), self.job.host
+        with host.protected():
+            try:
+                with nullcontext() if self.protected else host.stoppable():
+                    message = self._run_steps()
+                if message is not None:
+                    end = replace(end, status="exit", message=message)
+            except FlowFailed as failure:
+                end = end.failed(failure)
+            except Stopped:
+                end = replace(end, status="failed", reason="stopped")
+                host.stopping()
+            end = self.run_finally(end)
+        if end.reason == "stopped" and self.place is not None:
             raise Stopped
         return end
 
@@ -61,8 +69,7 @@ class FlowRun(Asked):
             return end
         self.protected = True
         try:
-            with self.job.host.protected():
-                self._run_step(self.flow.steps[self._positions[self.flow.finally_step]], is_finally=True)
+            self._run_step(self.flow.steps[self._positions[self.flow.finally_step]], is_finally=True)
         except FlowFailed as failure:
             return end.failed(failure)
         return end
@@ -82,85 +89,76 @@ class FlowRun(Asked):
                 case Goto(name) if name == EXIT:
                     return f"step {step.name!r} went to {EXIT}"
                 case Goto(name):
-                    position = self._position(name, step)
+                    position = self._position(name)
         return None
 
-    def _position(self, name: str, step: StepSpec) -> int:
+    def _position(self, name: str) -> int:
+        """Where the step of this name is in the list; StepFailed when there is none."""
         if name == START:
             return 0
-        if name in (END, self.flow.finally_step):
+        if name in (END, EXIT, self.flow.finally_step):
             return len(self.flow.steps)
         if name not in self._positions:
-            known = ", ".join(self._positions)
-            text = f"step {step.name!r}: there is no step {name!r} to go to (there are: {known})"
-            raise FlowFailed(entry_of(step, text))
+            raise StepFailed(f"there is no step {name!r} to go to (there are: {', '.join(self._positions)})")
         return self._positions[name]
 
     # One step
 
     def _run_step(self, step: StepSpec, *, is_finally: bool = False) -> Goto | Exit | None:
         """Run a step with its common keys and tell of its beginning and end; where it steers to, if it does."""
-        job, host = self.job, self.job.host
         self.stop_if_asked()
         number = self._number(step, is_finally)
-        recorded = self.place is None or job.may_record()
-        started = StepStarted(number, step.name, step.type, host.now(), self.place, is_finally)
-        if recorded:
-            host.emit(started, urgent=self.place is None)
-        outer, self.step = self.step, step
-        ended = StepEnded(number, StepStatus.STOPPED, started.time)
-        try:
-            ended, answer = self._attempt(step, number, durable=recorded and (is_finally or step.options.acts))
-        except FlowFailed as failure:
-            ended = replace(ended, status=StepStatus.FAILED, error=failure.entry["error"], time=host.now())
-            if not recorded:
-                recorded = True
-                host.emit(started)
-            raise
-        finally:
-            self.step = outer
-            if recorded:
-                host.emit(ended if ended.status is not StepStatus.STOPPED else replace(ended, time=host.now()))
-        return answer
+        inside = self.place is not None
+        with Telling(self.job, step, number, self.place, inside=inside, is_finally=is_finally) as telling:
+            outer, self.step = self.step, step
+            try:
+                return self._attempt(step, telling)
+            finally:
+                self.step = outer
 
     def _number(self, step: StepSpec, is_finally: bool) -> int:
         try:
-            return self.job.next_number()
+            # A finally_step runs always; one more than the limit does no harm.
+            return self.job.next_number(beyond_limit=is_finally)
         except LimitReached as error:
-            if is_finally:  # It runs always; one more than the limit does no harm.
-                return self.job.limits.max_step_runs + self.depth
-            raise FlowFailed(entry_of(step, str(error)), "limit") from error
+            raise self._used_up(step, str(error)) from error
 
-    def _attempt(self, step: StepSpec, number: int, *, durable: bool) -> tuple[StepEnded, Goto | Exit | None]:
-        """Run the step unless a condition forbids; `durable` when its beginning must be on disk first."""
-        host = self.job.host
+    def _attempt(self, step: StepSpec, telling: Telling) -> Goto | Exit | None:
+        """Run the step unless a condition forbids, store its value, deal with its error."""
         try:
-            refusal = self._refusal(step)
-            if refusal is not None:
-                output = encode(refusal).decode() if self.place is None else None
-                return StepEnded(number, StepStatus.SKIPPED, host.now(), output=output), None
-            if durable:
-                host.sync()
-            value = self._value(step)
-            output, answer = None, None
-            if isinstance(value, Goto | Exit):
-                answer = value
-            if not isinstance(value, Goto) and value is not NOTHING:
+            value = self._guarded_value(step, telling)
+            if value is SKIPPED:
+                return None
+            output = None
+            if isinstance(value, Goto):
+                self._position(value.step_name)
+            elif value is not NOTHING:
                 output = self._store(step, value.message if isinstance(value, Exit) else value)
-            return self._ended(step, number, StepStatus.SUCCESS, output), answer
+            self._end(telling, step, StepStatus.SUCCESS, output)
+            return value if isinstance(value, Goto | Exit) else None
         except LimitReached as error:
-            raise FlowFailed(entry_of(step, str(error)), "limit") from error
+            raise self._used_up(step, str(error)) from error
         except MemoryError as error:
-            text = f"step {step.name!r}: the job's memory limit was reached"
-            raise FlowFailed(entry_of(step, text), "limit") from error
+            raise self._used_up(step, f"step {step.name!r}: the job's memory limit was reached") from error
         except Exception as error:  # noqa: BLE001 - a fault in a step ends its flow in good order, finally_step included
-            return self._settle(step, number, error)
+            return self._settle(step, telling, error)
 
-    def _ended(
-        self, step: StepSpec, number: int, status: StepStatus, output: str | None, error: str | None = None
-    ) -> StepEnded:
-        key = step.result_key if output is not None else None
-        return StepEnded(number, status, self.job.host.now(), error=error, result_key=key, output=output)
+    def _used_up(self, step: StepSpec, text: str) -> FlowFailed:
+        self._note(step, text, None)
+        return FlowFailed(entry_of(step, text), "limit")
+
+    def _guarded_value(self, step: StepSpec, telling: Telling) -> Any:
+        """The step's value, or SKIPPED when a condition forbids it; its beginning is on disk if it has to be."""
+        refusal = self._refusal(step)
+        if refusal is not None:
+            telling.end(StepStatus.SKIPPED, output=encode(refusal).decode())
+            return SKIPPED
+        if telling.durable:
+            self.job.host.sync()
+        return self._value(step)
+
+    def _end(self, telling: Telling, step: StepSpec, status: StepStatus, output: str | None, error: str = "") -> None:
+        telling.end(status, output=output, key=None if output is None else step.result_key, error=error)
 
     def _refusal(self, step: StepSpec) -> dict[str, Json] | None:
         """The first condition that does not hold and what it came to; None when the step is to run."""
@@ -192,60 +190,68 @@ class FlowRun(Asked):
         self.data[step.result_key] = value
         return text
 
-    def _settle(self, step: StepSpec, number: int, error: Exception) -> tuple[StepEnded, Goto | None]:
+    def _settle(self, step: StepSpec, telling: Telling, error: Exception) -> Goto | None:
         """What an error comes to: forgiven, a way round, or the end of the flow."""
-        text = f"step {step.name!r}: {_sentence(error)}"
+        text, pattern = _named(step, error), _forgiving(step, error)
         value = getattr(error, "value", None)
-        output = None if value is None else self._store(step, value)
-        forgiven, way_round = self._note(step, error, text)
-        if not forgiven and way_round is None:
+        try:
+            output = None if value is None else self._store(step, value)
+        except StepFailed as unfit:
+            output, text = None, f"{text}; {unfit}"
+        self._note(step, text, pattern)
+        self._end(telling, step, StepStatus.FAILED if pattern is None else StepStatus.IGNORED, output, text)
+        if pattern is not None:
+            return None
+        if step.on_error_goto is None:
             raise FlowFailed(entry_of(step, text)) from error
-        status = StepStatus.IGNORED if forgiven else StepStatus.FAILED
-        return self._ended(step, number, status, output, text), way_round
+        return Goto(step.on_error_goto)
 
-    def _note(self, step: StepSpec, error: Exception, text: str) -> tuple[bool, Goto | None]:
-        """Add the error to `__errors__`; whether `ignore_errors` forgives it, else where `on_error_goto` leads."""
-        searched = (text, getattr(error, "text", text))
-        pattern = next((p.pattern for p in step.ignore_errors if any(map(p.search, searched))), None)
-        entry = entry_of(step, text)
-        self.data["__errors__"].append(entry if pattern is None else {**entry, "ignored": pattern})
-        way_round = None if pattern is not None or step.on_error_goto is None else Goto(step.on_error_goto)
-        return pattern is not None, way_round
+    def _note(self, step: StepSpec, text: str, pattern: str | None) -> None:
+        """Add an error to `__errors__`, after those of the items that it sums up; `pattern` is what ignores it."""
+        entries, self._lost_items = [*self._lost_items, entry_of(step, text)], []
+        self.data["__errors__"] += entries if pattern is None else [{**entry, "ignored": pattern} for entry in entries]
 
     def run_step(self, step: StepSpec) -> Any:
         """Run a step inside the one that runs, with its own conditions, errors and `jq_expression`; its value.
 
         It is stored as well only under a `result_key` of its own: the outer step stores it under its key.
         """
-        if self._refusal(step) is not None:
-            return NOTHING
-        self.job.next_number()
-        if step.options.acts:
-            self.job.host.sync()
-        try:
-            value = self._value(step)
-        except (StepFailed, OctoflowError, templating.ExpressionError) as error:
-            if not step.ignore_errors and step.on_error_goto is None:
-                raise
-            forgiven, way_round = self._note(step, error, f"step {step.name!r}: {_sentence(error)}")
-            if forgiven:
-                return NOTHING
-            if way_round is None:
-                raise
-            return way_round
-        if step.result_key != step.name and value is not NOTHING and not isinstance(value, Goto | Exit):
-            self.data[step.result_key] = value
-        return value
+        inside = self.place is not None
+        with Telling(self.job, step, self.job.next_number(), self._place_within(), inside=inside) as telling:
+            try:
+                value = self._guarded_value(step, telling)
+            except (StepFailed, OctoflowError, templating.ExpressionError) as error:
+                text, pattern = _named(step, error), _forgiving(step, error)
+                if pattern is None and step.on_error_goto is None:
+                    raise
+                self._note(step, text, pattern)
+                self._end(telling, step, StepStatus.FAILED if pattern is None else StepStatus.IGNORED, None, text)
+                if pattern is None and step.on_error_goto is not None:
+                    return Goto(step.on_error_goto)
+                shown = getattr(error, "value", None)
+                value = NOTHING if shown is None else shown
+            else:
+                if value is SKIPPED:
+                    return NOTHING
+                self._end(telling, step, StepStatus.SUCCESS, None)
+            if step.result_key != step.name and value is not NOTHING and not isinstance(value, Goto | Exit):
+                self.data[step.result_key] = value
+            return value
+
+    def _place_within(self, index: int | None = None) -> str:
+        """How a step run inside the step that runs says where it is."""
+        name = self.step.name if self.step else self.flow.name
+        name = name if index is None else f"{name}[{index}]"
+        return name if self.place is None else f"{self.place} > {name}"
 
     # Sub-flows
 
     def subflow(self, path: str, input: Json, *, index: int | None = None) -> SubflowResult:
         revision = self.part("flow", path)
         limit = self.job.limits.max_flow_depth
+        place = self._place_within(index)
         if self.depth > limit:
-            raise LimitReached(f"Flows are nested deeper than {limit}, which is the limit (MAX_FLOW_DEPTH).")
-        name = self.step.name if self.step else path
-        name = name if index is None else f"{name}[{index}]"
+            raise LimitReached(f"Flows are nested deeper than {limit}, which is the limit (MAX_FLOW_DEPTH): {place}.")
         run = FlowRun(
             self.job,
             path,
@@ -253,7 +259,7 @@ class FlowRun(Asked):
             input,
             depth=self.depth + 1,
             index=index,
-            place=name if self.place is None else f"{self.place} > {name}",
+            place=place,
             protected=self.protected,
         )
         end = run.execute()
@@ -272,8 +278,26 @@ class FlowRun(Asked):
 
         workers = min(max_workers, len(items))
         if workers > 1 and can_wait(self.job, self.part("flow", path), path):
-            return in_threads(self.job, run, len(items), workers)
-        return [run(index) for index in range(len(items))]
+            results = in_threads(self.job, run, len(items), workers)
+        else:
+            results = [run(index) for index in range(len(items))]
+        name = self.step.name if self.step else path
+        self._lost_items = [
+            {**entry, "step": f"{name}[{index}] > {entry['step']}"}
+            for index, result in enumerate(results, 1)
+            for entry in result.errors
+        ]
+        return results
+
+
+def _named(step: StepSpec, error: Exception) -> str:
+    return f"step {step.name!r}: {_sentence(error)}"
+
+
+def _forgiving(step: StepSpec, error: Exception) -> str | None:
+    """The first of the step's `ignore_errors` that is found in the error, not in the step's own name."""
+    searched = (_sentence(error), getattr(error, "text", ""))
+    return next((pattern.pattern for pattern in step.ignore_errors if any(map(pattern.search, searched))), None)
 
 
 def _sentence(error: Exception) -> str:

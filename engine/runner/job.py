@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import count
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ class JobRun:
         self._recorded = count(1)
         self._lines = count(1)
         self._session: requests.Session | None = None
+        self._opening = Lock()
 
     def flow(self, revision: str, path: str) -> Flow:
         """The flow at this revision, parsed once in the life of the process."""
@@ -56,27 +58,21 @@ class JobRun:
 
     def session(self) -> requests.Session:
         """One HTTP session for the job: connections are kept for its steps, and closed at its end."""
-        if self._session is None:
-            import requests
-            from requests.adapters import HTTPAdapter
-
-            session = requests.Session()
-            session.trust_env = False
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, HTTPAdapter(pool_connections=16, pool_maxsize=64))
-            self._session = session
-        return self._session
+        with self._opening:  # The threads of a loop ask at the same moment.
+            if self._session is None:
+                self._session = _new_session()
+            return self._session
 
     def close(self) -> None:
         """Close the connections."""
         if self._session is not None:
             self._session.close()
 
-    def next_number(self) -> int:
+    def next_number(self, *, beyond_limit: bool = False) -> int:
         """The next step run's number, from 1; LimitReached when there were too many."""
         number: int = next(self._numbers)
         limit = self.limits.max_step_runs
-        if number > limit:
+        if number > limit and not beyond_limit:
             raise LimitReached(f"The job ran {limit} steps, which is the limit (MAX_STEP_RUNS).")
         return number
 
@@ -96,6 +92,17 @@ class JobRun:
         elif line == limit:
             message = f"{limit} lines were logged, which is the limit (MAX_LOG_LINES); no more are kept."
             self.host.emit(LogLine(self.host.now(), "warning", message, step))
+
+
+def _new_session() -> requests.Session:
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    session = requests.Session()
+    session.trust_env = False
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_connections=16, pool_maxsize=64))
+    return session
 
 
 @lru_cache(maxsize=256)

@@ -26,21 +26,23 @@ def can_wait(job: JobRun, revision: str, path: str) -> bool:
 
 def in_threads(job: JobRun, run: Callable[[int], T], total: int, workers: int) -> list[T]:
     """`run(0)` .. `run(total - 1)` with so many at a time; results in order. The first exception ends it."""
-    from concurrent.futures import ThreadPoolExecutor, wait
+    from concurrent.futures import Future, ThreadPoolExecutor, wait
 
     def run_chunk(start: int) -> list[T]:
         return [run(index) for index in range(start, min(start + size, total))]
 
     size = max(1, min(MAX_CHUNK, total // (workers * 4)))
     pool = ThreadPoolExecutor(workers, thread_name_prefix="loop")
-    futures = [pool.submit(run_chunk, start) for start in range(0, total, size)]
+    futures: list[Future[list[T]]] = []
     try:
-        return [result for future in futures for result in future.result()]
+        futures += (pool.submit(run_chunk, start) for start in range(0, total, size))
+        results = [result for future in futures for result in future.result()]
+        pool.shutdown()
+        return results
     except BaseException as error:
         job.unclean = True
         pool.shutdown(wait=False, cancel_futures=True)
-        if isinstance(error, Stopped):
-            wait(futures, timeout=STOP_SECONDS)
+        # What has begun ends first: a finally_step comes last. Only a stop cannot wait that long.
+        begun = [future for future in futures if not future.cancelled()]
+        wait(begun, timeout=STOP_SECONDS if isinstance(error, Stopped) else None)
         raise
-    finally:
-        pool.shutdown(wait=False)

@@ -56,6 +56,8 @@ class SecretFile:
         if name in content.wrong:
             raise SecretUnavailable(f"secret {name!r} is not available: {content.wrong[name]}")
         if name not in content.secrets:
+            if self._stamp is None:
+                raise SecretMissing(f"secret {name!r} is not there: there is no {self._path.name} (SECRETS_PATH)")
             known = ", ".join(content.secrets) or "nothing"
             raise SecretMissing(f"secret {name!r} is not in {self._path.name} (it has: {known})")
         secret = dict(content.secrets[name])

@@ -9,7 +9,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Annotated, Any, ClassVar, Literal, Union
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic_core import PydanticCustomError
 
 from engine.models.flow import Reference, Run, StepSpec
@@ -110,12 +110,20 @@ def step_reader() -> TypeAdapter[CommonKeys]:
     """Reads one step from a mapping: the common keys, `type`, and exactly one options object named after it."""
     models = []
     for name, options in step_types().items():
-        may_be_empty = all(not field.is_required() for field in options.model_fields.values())
-        default = Field(default_factory=options) if may_be_empty else ...
+        default = Field(default_factory=options) if _may_be_left_out(options) else ...
         fields: dict[str, Any] = {"type": (Literal[name], ...), name: (options, default)}
         models.append(create_model(f"{options.__name__}Step", __base__=CommonKeys, __doc__=options.__doc__, **fields))
     any_step: Any = Annotated[Union[tuple(models)], Field(discriminator="type")]
     return TypeAdapter(any_step)
+
+
+def _may_be_left_out(options: type[Step]) -> bool:
+    """Whether a step of this type means something without any option."""
+    try:
+        options.model_validate({})
+    except ValidationError:
+        return False
+    return True
 
 
 def _nested(value: Any) -> StepSpec:

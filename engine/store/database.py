@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError
 
 from engine.clock import Clock
-from engine.errors import DatabaseBusy, DatabaseRefused
+from engine.errors import DatabaseBusy, DatabaseDown, DatabaseRefused
 from engine.store.connecting import BUSY_SECONDS, connect, read_uri, sqlite_file
 from engine.store.driver_errors import is_worth_repeating, translated
 from engine.store.tables import documents
@@ -40,6 +40,7 @@ class Database:
         self.place = f"The database {self.file}" if self.file else f"The {self._url.get_backend_name()} database"
         self.dialect = self._url.get_backend_name()
         self._inherited: list[Engine] = []
+        self._identity: tuple[int, int] | None = None
         self._open()
         os.register_at_fork(after_in_child=_reopener(self))
 
@@ -83,6 +84,7 @@ class Database:
 
     def ping(self, write: bool) -> None:
         """Raise what keeps the database from being read, or from being written, down to the disk."""
+        self._must_be_the_same_file()
         with self.read() as connection:
             connection.execute(select(documents.c.revision).limit(1)).first()
         if write:
@@ -108,10 +110,23 @@ class Database:
         from engine.store.upgrading import upgrade
 
         upgrade(self)
+        self._identity = self._identify()
 
     def dispose(self) -> None:
         """Close the connections that nobody uses at present."""
         self.engine.dispose()
+
+    def _must_be_the_same_file(self) -> None:
+        # A file that was removed or replaced goes on working for those that have it open, and is lost with them.
+        if self._identity is not None and self._identify() != self._identity:
+            raise DatabaseDown(f"{self.place} was removed or replaced while it was in use. Restart the service.")
+
+    def _identify(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self.file) if self.file else None
+        except OSError:
+            return None
+        return (status.st_dev, status.st_ino) if status else None
 
     def _open(self) -> None:
         self.engine = connect(self._url)

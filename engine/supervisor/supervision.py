@@ -132,7 +132,8 @@ class Supervision:
         if len(payload) <= limit:
             return replace(outcome, result=payload.decode())
         text = f"The result has {len(payload)} bytes, over the limit of {limit} (MAX_RESULT_BYTES); it was not kept."
-        return replace(outcome, reason=Reason.LIMIT, message=outcome.message or text, result=None)
+        errors = [*outcome.errors, {"step": None, "type": None, "error": text}]
+        return replace(outcome, reason=Reason.LIMIT, message=outcome.message or text, errors=errors, result=None)
 
     def _rebuilt_data(self, errors: list[dict[str, Any]]) -> dict[str, Json]:
         """`_data` as the steps that ended had left it."""
@@ -244,8 +245,10 @@ class Supervision:
         match event:
             case StepStarted(parent=None):
                 self._last_number = max(self._last_number, event.number)
-                self._current = event
-                self._finally_began = self._finally_began or event.is_finally
+                if event.is_finally:
+                    self._finally_began = True
+                else:
+                    self._current = event
             case StepStarted():
                 self._last_number = max(self._last_number, event.number)
             case StepEnded(result_key=str(key), output=str(output)):

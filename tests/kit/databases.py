@@ -35,5 +35,3 @@ def scratch_database(kind: str) -> Iterator[str]:
         force = " WITH (FORCE)" if kind == "postgresql" else ""
         connection.execute(text(f"DROP DATABASE {name}{force}"))
     admin.dispose()
-
-

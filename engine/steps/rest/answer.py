@@ -52,7 +52,7 @@ def _text(answer: Answer, errors: str = "replace") -> str:
     declared = re.search(r"charset=[\"']?([\w.:-]+)", answer.content_type, re.IGNORECASE)
     try:
         text = answer.body.decode(declared[1] if declared else "utf-8", errors)
-    except LookupError:
+    except (LookupError, UnicodeError):  # such as `charset=undefined`
         text = answer.body.decode("utf-8", errors)
     return text.removeprefix("\ufeff")
 

@@ -48,14 +48,21 @@ def test_a_secret_in_vault_is_not_available_yet(path: Path) -> None:
         SecretFile(path).get("vault")
 
 
-@pytest.mark.parametrize("content", [None, "", "# none yet\n", "[]"])
-def test_no_secrets_are_no_error(tmp_path: Path, content: str | None) -> None:
-    if content is not None:
-        (tmp_path / "secrets.yml").write_text(content)
+@pytest.mark.parametrize("content", ["", "# none yet\n", "[]"])
+def test_no_secrets_are_no_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / "secrets.yml").write_text(content)
     secrets = SecretFile(tmp_path / "secrets.yml")
 
     assert secrets.names() == secrets.values() == secrets.problems() == []
     with pytest.raises(SecretMissing, match="it has: nothing"):
+        secrets.get("x")
+
+
+def test_a_missing_file_holds_no_secrets_and_says_which_file_is_missing(tmp_path: Path) -> None:
+    secrets = SecretFile(tmp_path / "secrets.yml")
+
+    assert secrets.names() == secrets.problems() == []
+    with pytest.raises(SecretMissing, match=r"there is no secrets.yml \(SECRETS_PATH\)"):
         secrets.get("x")
 
 

@@ -17,6 +17,7 @@ from engine.store.documents import DocumentStore
 from engine.store.jobs import JobStore
 from engine.store.tables import metadata
 
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """An upgraded, empty SQLite database: copying it is a hundred times quicker than migrating one."""

@@ -1,0 +1,371 @@
+"""Jobs in processes of this container: claimed in order, as many at once as is set, stopped and adopted."""
+
+from __future__ import annotations
+
+import threading
+from threading import Event, Thread
+
+import pytest
+from flows import QUICK, SLOW, TIDY
+from services import is_alive, until
+
+from engine.errors import DatabaseBusy
+from engine.executors.owner import live_owners
+from engine.models.job import Owner, Reason, State, Status
+
+
+class Faulty:
+    """A queue whose verbs raise what they are given, once each."""
+
+    def __init__(self, jobs, **failures):
+        self.jobs = jobs
+        self.failures = failures
+        self.exhausted = Event()
+
+    def __getattr__(self, verb):
+        def call(*arguments, **options):
+            if self.failures.get(verb):
+                error = self.failures[verb].pop(0)
+                if not any(self.failures.values()):
+                    self.exhausted.set()
+                raise error
+            return getattr(self.jobs, verb)(*arguments, **options)
+
+        return call
+
+
+def state_of(hall, job_id):
+    return hall.jobs.get(job_id).state
+
+
+# Taking jobs
+
+
+def test_jobs_are_taken_by_priority_and_then_by_age(hall):
+    jobs = [hall.queue(priority=priority) for priority in (5, 0, -3, 0, 5)]
+
+    hall.executor(workers=1).start()
+    done = [hall.finished(job) for job in jobs]
+
+    assert {job.status for job in done} == {Status.SUCCESS}
+    assert sorted(jobs, key=lambda job: hall.jobs.get(job).start_time) == [jobs[n] for n in (2, 1, 3, 0, 4)]
+
+
+def test_a_nudge_wakes_a_worker_at_once(hall, look_each):
+    look_each(60)
+    executor = hall.executor()
+    executor.start()
+    until(lambda: executor._pool.pids())
+    job = hall.queue()
+
+    executor.nudge()
+
+    assert hall.finished(job, seconds=10).status is Status.SUCCESS
+
+
+def test_a_job_that_nobody_nudged_for_is_found_by_looking(hall, look_each):
+    look_each(0.05)
+    executor = hall.executor()
+    executor.start()
+
+    assert hall.finished(hall.queue(), seconds=10).status is Status.SUCCESS
+
+
+def test_no_more_jobs_run_at_once_than_there_are_workers(hall, look_each):
+    look_each(0.05)
+    executor = hall.executor(workers=2)
+    executor.start()
+    jobs = [hall.queue(SLOW) for _ in range(3)]
+
+    for job in jobs[:2]:
+        hall.in_step(job)
+    seen = {state_of(hall, jobs[2]) for _ in range(50)}
+    executor.stop(jobs[0], Reason.CANCELLED)
+    hall.in_step(jobs[2])
+
+    assert seen == {State.PENDING}
+    assert hall.finished(jobs[0]).status is Status.CANCELLED
+    assert state_of(hall, jobs[1]) is State.RUNNING
+
+
+def test_starting_twice_is_starting_once(hall):
+    executor = hall.executor(workers=3)
+
+    executor.start()
+    before = threading.active_count()
+    executor.start()
+
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("error", [DatabaseBusy("busy"), ValueError("a row that makes no sense")])
+def test_a_worker_outlives_a_claim_that_fails(hall, look_each, caplog, error):
+    look_each(0.05)
+    queue = Faulty(hall.jobs, claim=[error, error])
+    job = hall.queue()
+
+    hall.executor(queue=queue).start()
+
+    assert hall.finished(job, seconds=10).status is Status.SUCCESS
+    assert caplog.text.count("no job could be claimed") == 2
+
+
+@pytest.mark.parametrize("error", [DatabaseBusy("busy"), ValueError("a row that makes no sense")])
+def test_the_housekeeper_outlives_a_look_that_fails(hall, look_each, caplog, error):
+    look_each(0.05)
+    queue = Faulty(hall.jobs, stopping=[error], adopt=[error])
+
+    hall.executor(queue=queue).start()
+    assert queue.exhausted.wait(10)
+
+    assert hall.finished(hall.queue(), seconds=10).status is Status.SUCCESS
+    assert caplog.text.count("the jobs table could not be looked at") == 2
+
+
+def test_a_worker_outlives_a_job_that_could_not_be_seen_through(hall, look_each, caplog, monkeypatch):
+    look_each(0.05)
+    executor = hall.executor()
+    supervise, failures = executor.supervise, [RuntimeError("a fault of ours")]
+
+    def fails_once(claim, observer=None):
+        if failures:
+            raise failures.pop()
+        return supervise(claim, observer)
+
+    monkeypatch.setattr(executor, "supervise", fails_once)
+    first = hall.queue()
+    executor.start()
+    until(lambda: not failures)
+
+    assert hall.finished(hall.queue(), seconds=10).status is Status.SUCCESS
+    assert state_of(hall, first) is State.RUNNING
+    assert f"job {first}: its supervisor failed" in caplog.text
+
+
+# Stopping jobs
+
+
+def test_a_cancel_in_the_table_reaches_the_job_within_a_look(hall, look_each):
+    look_each(0.05)
+    hall.executor().start()
+    job = hall.queue(SLOW)
+    hall.in_step(job)
+
+    hall.jobs.cancel(job, hall.clock.now())
+
+    ended = hall.finished(job, seconds=5)
+    assert (ended.status, ended.reason) == (Status.CANCELLED, Reason.CANCELLED)
+
+
+def test_stopping_a_job_that_does_not_run_here_is_nothing(hall):
+    executor = hall.executor()
+    executor.start()
+
+    executor.stop("another", Reason.CANCELLED)
+
+    assert hall.finished(hall.queue(), seconds=10).status is Status.SUCCESS
+
+
+def test_closing_stops_what_runs_as_a_shutdown_with_its_finally_step(hall, look_each):
+    look_each(0.05)
+    executor = hall.executor()
+    executor.start()
+    job = hall.queue(TIDY)
+    hall.in_step(job)
+    server = executor._pool.forkserver_pid
+
+    executor.close()
+
+    ended = hall.jobs.get(job)
+    assert (ended.state, ended.status, ended.reason) == (State.FINISHED, Status.FAILED, Reason.SHUTDOWN)
+    assert ended.message == "The job was stopped because its service was shut down."
+    assert (hall.data / "tidied.txt").read_text().strip() == "f.yml"
+    assert not is_alive(server)
+
+
+def test_a_closed_executor_leaves_no_thread_no_file_and_pending_jobs_alone(hall, look_each):
+    look_each(0.05)
+    before = threading.active_count()
+    executor = hall.executor(workers=3)
+    executor.start()
+    until(lambda: executor._pool.pids())
+    assert live_owners(hall.owners) == {executor.owner.id}
+
+    executor.close()
+    executor.close()
+    job = hall.queue()
+    executor.nudge()
+
+    assert threading.active_count() == before
+    assert list(hall.owners.iterdir()) == []
+    assert state_of(hall, job) is State.PENDING
+
+
+def test_starting_after_the_close_does_nothing(hall):
+    before = threading.active_count()
+    executor = hall.executor()
+    executor.close()
+
+    executor.start()
+    executor.be_alive()
+
+    assert threading.active_count() == before
+    assert not hall.owners.exists()
+
+
+def test_a_job_that_is_claimed_while_the_executor_closes_is_stopped(hall):
+    executor = hall.executor()
+    executor.be_alive()
+    claim = hall.queue(TIDY, owner=executor.owner)
+    executor._closing.set()
+
+    outcome = executor.supervise(claim)
+
+    assert (outcome.status, outcome.reason) == (Status.FAILED, Reason.SHUTDOWN)
+
+
+# Lost jobs
+
+
+def test_a_lost_job_is_adopted_and_its_finally_step_run(hall, look_each):
+    look_each(0.05)
+    job = hall.lost()
+
+    hall.executor().start()
+
+    ended = hall.finished(job)
+    assert (ended.status, ended.reason) == (Status.FAILED, Reason.WORKER_LOST)
+    assert [(step.name, step.is_finally) for step in hall.jobs.steps(job)] == [("tidy", True)]
+    assert (hall.data / "tidied.txt").read_text().strip() == "f.yml"
+
+
+def test_a_lost_job_needs_no_free_worker(hall, look_each):
+    look_each(0.05)
+    hall.executor(workers=1).start()
+    hall.in_step(hall.queue(SLOW))
+
+    assert hall.finished(hall.lost()).reason == Reason.WORKER_LOST
+
+
+def test_a_close_waits_for_a_recovery(hall, look_each):
+    look_each(0.05)
+    lasting = "name: f\nfinally_step: tidy\nsteps:\n  - {name: tidy, type: sleep, sleep: {seconds: 1}}\n"
+    executor = hall.executor()
+    job = hall.lost(lasting)
+    executor.start()
+    hall.in_step(job, "tidy")
+
+    executor.close()
+
+    assert state_of(hall, job) is State.FINISHED
+    assert [str(step.status) for step in hall.jobs.steps(job)] == ["success"]
+
+
+# Jobs in the caller's thread
+
+
+def test_a_claimed_job_runs_in_this_thread(hall):
+    executor = hall.executor(workers=0)
+    heard = []
+
+    outcome = executor.supervise(hall.queue(owner=executor.owner), lambda event: heard.append(threading.get_ident()))
+
+    assert outcome.status is Status.SUCCESS
+    assert set(heard) == {threading.get_ident()}
+    assert executor._running == {}
+
+
+def test_an_executor_without_workers_takes_nothing_and_still_hears_of_stops(hall, look_each):
+    look_each(0.05)
+    executor = hall.executor(workers=0)
+    executor.start()
+    pending, lost = hall.queue(), hall.lost()
+    claim = hall.queue(SLOW, owner=executor.owner)
+    canceller = Thread(
+        target=lambda: (hall.in_step(claim.id), hall.jobs.cancel(claim.id, hall.clock.now())), daemon=True
+    )
+    canceller.start()
+
+    outcome = executor.supervise(claim)
+    canceller.join(10)
+
+    assert outcome.status is Status.CANCELLED
+    assert state_of(hall, pending) is State.PENDING
+    assert state_of(hall, lost) is State.STOPPING
+
+
+def test_running_until_idle_runs_all_there_is(hall):
+    executor = hall.executor(workers=2)
+    jobs = [hall.queue() for _ in range(5)]
+
+    executor.run_until_idle(hall.jobs.has_pending)
+
+    assert [state_of(hall, job) for job in jobs] == [State.FINISHED] * 5
+
+
+@pytest.mark.parametrize("verb", ["claim", "adopt"])
+def test_running_until_idle_waits_for_a_job_that_is_just_being_taken(hall, look_each, verb):
+    look_each(0.05)
+    queue = Hesitant(hall.jobs, verb)
+    executor = hall.executor(queue=queue)
+    job = hall.queue() if verb == "claim" else hall.lost()
+    looks = []
+
+    def has_work():
+        found = hall.jobs.has_pending() or hall.jobs.has_lost()
+        looks.append(found)
+        if looks[-3:] == [False] * 3:
+            queue.go_on.set()
+        return found
+
+    executor.run_until_idle(has_work)
+
+    assert state_of(hall, job) is State.FINISHED
+    assert queue.go_on.is_set()
+
+
+class Hesitant:
+    """A queue that has given a job away, and takes its time to say so."""
+
+    def __init__(self, jobs, verb):
+        self.jobs, self.verb, self.go_on = jobs, verb, Event()
+
+    def __getattr__(self, verb):
+        def call(*arguments, **options):
+            answer = getattr(self.jobs, verb)(*arguments, **options)
+            if verb == self.verb and answer:
+                self.go_on.wait(10)
+            return answer
+
+        return call
+
+
+def test_running_until_idle_ends_with_the_executor(hall):
+    executor = hall.executor()
+    executor.close()
+
+    executor.run_until_idle(lambda: True)
+
+    assert executor._threads == []
+
+
+def test_stopping_all_stops_all_that_runs_here(hall, look_each):
+    look_each(0.05)
+    executor = hall.executor(workers=2)
+    executor.start()
+    jobs = [hall.queue(SLOW) for _ in range(2)]
+    elsewhere = hall.queue(SLOW, owner=Owner("other", "host")).id
+    for job in jobs:
+        hall.in_step(job)
+
+    executor.stop_all(Reason.CANCELLED)
+
+    assert {hall.finished(job).status for job in jobs} == {Status.CANCELLED}
+    assert state_of(hall, elsewhere) is State.RUNNING
+
+
+def test_a_quick_flow_is_what_it_seems(hall):
+    """The flows of this file are flows."""
+    from engine.checking import parse_flow
+
+    assert [parse_flow("f.yml", text).finally_step for text in (QUICK, SLOW, TIDY)] == [None, None, "tidy"]
