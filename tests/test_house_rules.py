@@ -6,13 +6,10 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
 
 import pytest
-
-from engine.settings import Settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 SOURCES = sorted(path for folder in ("engine", "functions") for path in (PROJECT / folder).rglob("*.py"))
@@ -129,14 +126,6 @@ def test_every_installed_package_has_its_version_in_the_constraints() -> None:
 
     differing = {name: version for name, version in installed.items() if pinned.get(name) != version.lower()}
     assert {name: version for name, version in differing.items() if name not in not_pinned} == {}
-
-
-def test_the_readme_shows_every_setting() -> None:
-    readme = (PROJECT / "README.md").read_text()
-
-    missing = [setting.name.upper() for setting in fields(Settings) if f"| `{setting.name.upper()}` |" not in readme]
-
-    assert missing == []
 
 
 def test_the_readme_shows_every_step_type() -> None:

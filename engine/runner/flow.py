@@ -110,11 +110,8 @@ class FlowRun(Asked):
         number = self._number(step, is_finally)
         inside = self.place is not None
         with Telling(self.job, step, number, self.place, inside=inside, is_finally=is_finally) as telling:
-            outer, self.step = self.step, step
-            try:
-                return self._attempt(step, telling)
-            finally:
-                self.step = outer
+            self.step = step
+            return self._attempt(step, telling)
 
     def _number(self, step: StepSpec, is_finally: bool) -> int:
         try:

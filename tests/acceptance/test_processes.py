@@ -82,10 +82,8 @@ def test_a_killed_service_takes_its_jobs_along_and_the_next_tick_closes_them(dat
     flow(data, "slow.yml", SLOW)
     service, other = start(), start()
     job_id = service.launch("slow.yml")
-    until(lambda: other.job(job_id)["state"] == "running")
-    owner = service if service.job_processes() and _runs(service) else other
-    survivor = other if owner is service else service
-    survivor.running_step(job_id, "wait")
+    other.running_step(job_id, "wait")
+    owner, survivor = (service, other) if _runs(service) else (other, service)
     processes, workers = owner.job_processes(), owner.workers()
 
     for pid in workers:
@@ -112,7 +110,7 @@ def test_a_killed_service_takes_its_jobs_along_and_the_next_tick_closes_them(dat
 
 
 def _runs(service):
-    """Whether one of the service's job processes is in a job: it has more than the main thread's futex to wait on."""
+    """Whether the running job is this service's: the row names the process that owns it."""
     import sqlite3
 
     with sqlite3.connect(service.data / "jobs.sqlite") as database:

@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from engine.runner import FlowEnd
+
 DEEP = "reduce range(3000) as $i (0; [.])"
 
 
@@ -136,7 +138,7 @@ def test_a_dot_is_the_whole_of_data(run):
     [
         ("tickes", r"\(there are: __input__, .*, tickets, foo\)"),
         ("", r"\(there are: .*, tickets, foo\)"),
-        ("tickets.3", "'tickets' is a list of 1"),
+        ("tickets.1", "'tickets' is a list of 1"),
         ("tickets.x", "'tickets' is a list of 1"),
         ("tickets.-1", "'tickets' is a list of 1"),
         ("tickets.0.name", "'tickets.0' is an object with id"),
@@ -271,3 +273,44 @@ def test_templates_are_those_of_the_launch_and_may_name_their_folder(run):
     )
 
     assert ran.stored == {"a": "Hello you", "b": "Hello you"}
+
+
+def test_files_are_written_and_added_to_below_the_data_folder(run, data_path):
+    ran = run(
+        """
+        steps:
+          - {name: a, type: set_fact, set_fact: {value: [1, 2]}}
+          - {name: write, type: file, file: {path: "out/{{ __timestamp__ }}.json", mode: write, data_key: a}}
+          - {name: append, type: file, file: {path: log.json, mode: append, data_key: a}}
+          - {name: outside, type: file, ignore_errors: ".", file: {path: ../out.json, mode: write, data_key: a}}
+        """
+    )
+
+    assert json.loads((data_path / "out" / "20240523120000.json").read_text()) == [1, 2]
+    assert (data_path / "log.json").read_text() == "1\n2\n"
+    assert ran.data["append"] == {"path": "log.json", "bytes": 4}
+    assert ran.course[-1] == ("outside", "ignored")
+    assert not (data_path.parent / "out.json").exists()
+
+
+def test_data_too_deep_for_a_file_is_the_steps_error(run):
+    ran = run(
+        "steps: [{name: sub, type: flow, flow: {path: sub.yml}}]",
+        flows={
+            "sub.yml": f"""
+                steps:
+                  - {{name: deep, type: jq, jq: {{expression: '{DEEP}'}}}}
+                  - {{name: write, type: file, file: {{path: out.json, mode: write, data_key: deep}}}}
+                """
+        },
+    )
+
+    assert ran.step("write").ended.error == "step 'write': the data is nested too deeply"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"not": {"json"}}])
+def test_a_result_that_cannot_be_written_fails_the_job_and_its_process_is_not_used_again(value):
+    end = FlowEnd(errors=[{"error": "first"}]).with_data({"a": value}, unclean=False)
+
+    assert (end.status, end.reason, end.data_json, end.unclean) == ("failed", "limit", b"{}", True)
+    assert [entry["error"].split(":")[0] for entry in end.errors] == ["first", "The result could not be written"]

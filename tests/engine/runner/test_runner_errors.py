@@ -190,3 +190,15 @@ def test_the_step_inside_a_switch_has_a_result_key_of_its_own(run):
     ran = run([switch({**AFTER, "result_key": "inner", "jq_expression": ". + 1"}, jq_expression="[.]")])
 
     assert ran.stored == {"inner": 2, "sw": [2]}
+
+
+def test_an_ignored_error_inside_a_switch_does_not_lead_elsewhere(run):
+    ran = run([switch({**FAILS, "ignore_errors": ".", "on_error_goto": "__exit__"}), AFTER])
+
+    assert (ran.status, ran.stored) == ("success", {"after": 1})
+
+
+def test_the_value_of_a_step_inside_a_switch_is_stored_once(run):
+    ran = run([switch(AFTER)])
+
+    assert ran.stored == {"sw": 1}

@@ -51,3 +51,12 @@ def test_the_deadline_counts_from_the_jobs_start(message, host, data_path):
     job = JobRun(host, RunLimits(data_path=str(data_path)), message(flow, timeout_seconds=60.0))
 
     assert 0 < job.remaining_seconds() <= 60
+
+
+def test_the_connections_are_closed_at_the_end_of_the_job(run, peer, monkeypatch):
+    closed = []
+    monkeypatch.setattr("requests.Session.close", lambda session: closed.append(session))
+
+    run([{"name": "call", "type": "rest", "rest": {"uri": peer(200, "{}")}}])
+
+    assert len(closed) == 1

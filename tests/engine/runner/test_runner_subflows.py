@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from engine.models.limits import RunLimits
+from engine.runner import run_job
+
 CALL = "{name: sub, type: flow, flow: {path: sub.yml}}"
 CALL_WITH_KEY = "{name: sub, type: flow, flow: {path: sub.yml, data_key: ticket}}"
 AFTER = "{name: after, type: set_fact, set_fact: {value: 1}}"
+ONE_STEP = {"sub.yml": "steps: [{name: only, type: debug, debug: {}}]"}
 
 
 def test_its_value_is_its_data_without_its_input(run):
@@ -181,3 +185,28 @@ def test_a_step_inside_a_switch_of_a_sub_flow_names_both(run):
     ran = run(f"steps: [{CALL}]", flows={"sub.yml": f"steps: [{switch(inner)}]"})
 
     assert [step.started.parent for step in ran.steps] == [None, "sub", "sub > sw"]
+
+
+def test_a_step_inside_a_switch_is_told_of_like_the_switch(run):
+    inner = "{type: set_fact, name: inner, set_fact: {value: 1}}"
+
+    above = run(f"steps: [{switch(inner)}]", max_recorded_steps=0)
+    below = run(f"steps: [{CALL}]", flows={"sub.yml": f"steps: [{switch(inner)}]"}, max_recorded_steps=1)
+
+    assert [event.name for event in above.host.urgent] == ["sw", "inner"]
+    assert [step.name for step in above.steps] == ["sw", "inner"]
+    assert [event.name for event in below.host.urgent] == ["sub"]
+    assert [step.name for step in below.steps] == ["sub", "sw"]
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [("type: flow, flow: {path: sub.yml}", "flow 'sub.yml'"), ("type: jinja, jinja: {path: t.j2}", "template 't.j2'")],
+)
+def test_what_was_not_there_at_the_launch_is_not_run(message, data_path, host, step, kind):
+    sent = message(f"steps: [{{name: a, {step}}}]", flows=ONE_STEP, templates={"t.j2": ""})
+    sent["documents"][sent["revision"]]["parts"] = {}
+
+    end = run_job(sent, b"null", host, RunLimits(data_path=str(data_path)))
+
+    assert [entry["error"] for entry in end.errors] == [f"step 'a': {kind} is not part of this flow's revision"]

@@ -203,7 +203,7 @@ def test_the_loser_of_a_deadlock_is_run_again(database):
         thread.join(20)
 
     rows = database.ask(lambda connection: connection.execute(select(table.c.path)).all())
-    assert len(runs) == 3
+    assert len(runs) > 2
     assert rows[0] == rows[1]
 
 
