@@ -27,6 +27,7 @@ from engine.models.limits import RunLimits
 from engine.runner import Stopped, run_job
 
 PR_SET_PDEATHSIG = 1
+STOP = {signal.SIGTERM}
 JOBS_PER_CHILD = 200
 """After so many jobs a child is thrown away, so that no leak of a library lasts."""
 MEMORY_TO_KEEP = 192 << 20
@@ -66,12 +67,13 @@ def main(channel_fd: int, server_pid: int) -> None:
             memory_limited = True
         _allow_cpu(job["timeout_seconds"])
         host = ChildHost(channel)
-        reusable = number < JOBS_PER_CHILD
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
         try:
-            _run(host, job, frame.payload, reusable)
+            _run(host, job, frame.payload, reusable=number < JOBS_PER_CHILD)
         except ChannelClosed:
             return
-        if host.stopped.is_set():
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
+        if host.stopped.is_set() or STOP & signal.sigpending():
             return
 
 
@@ -220,7 +222,8 @@ def _become_a_job_process(server_pid: int) -> None:
     stack_size(THREAD_STACK)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # A stop that comes before its job has begun waits for it.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     os.nice(5)
     _limit(resource.RLIMIT_CORE, 0)

@@ -70,9 +70,10 @@ class Orchestrator:
     # Life
 
     def start(self) -> None:
-        """Begin to take pending jobs; a second call does nothing, nor does one after `close`."""
+        """Begin to take pending jobs, and settle what dead processes left; after `close` this does nothing."""
         if not self._closed:
             self._executor.start()
+            self._sweep(TickReport())
 
     def close(self) -> None:
         """Stop what runs, each job with its grace, and let go of everything."""

@@ -55,7 +55,7 @@ def _name(text: str) -> str:
 
 def _database_uri(text: str) -> str:
     kind = text.partition("://")[0].partition("+")[0]
-    if kind not in ("sqlite", "postgresql", "mysql", "mariadb"):
+    if kind not in ("sqlite", "postgresql", "postgres", "mysql", "mariadb"):
         raise ValueError("must begin with sqlite://, postgresql://, mysql:// or mariadb://")
     return text
 

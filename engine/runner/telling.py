@@ -22,7 +22,6 @@ class Telling:
     ) -> None:
         """`place` names the step of which this is a part; `inside` a sub-flow, only the outermost output is kept."""
         self._job = job
-        self._step = step
         self._inside = inside
         self._recorded = not inside or job.may_record()
         self._started = StepStarted(number, step.name, step.type, job.host.now(), place, is_finally)

@@ -60,16 +60,9 @@ MY_STATE_HELD = MY_STATE.with_for_update()
 RENEW = update(jobs).where(IS_MINE).values(lease_until=bindparam("until"))
 STOP = update(jobs).where(IS_MINE, jobs.c.state == State.RUNNING).values(state=State.STOPPING, reason=bindparam("why"))
 
-MY_RUNNING = select(jobs.c.id).where(jobs.c.owner == bindparam("holder"), jobs.c.state == State.RUNNING)
-STOP_ALL = (
-    update(jobs)
-    .where(jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.state == State.RUNNING)
-    .values(state=State.STOPPING, reason=bindparam("why"))
-)
 MY_STOPPING = select(jobs.c.id, jobs.c.reason).where(
     jobs.c.owner == bindparam("holder"), jobs.c.state == State.STOPPING
 )
-OWNERS = select(jobs.c.owner).distinct().where(jobs.c.state.in_(ACTIVE), jobs.c.host == bindparam("here"))
 
 CANCEL_PENDING = (
     update(jobs)
@@ -118,14 +111,6 @@ def renew(connection: Connection, id: str, owner_id: str, epoch: int, lease_unti
         return None
     state = connection.scalar(MY_STATE, key)
     return None if state is None else State(state)
-
-
-def stop_all(connection: Connection, owner_id: str, reason: str) -> list[str]:
-    """Tell every running job of this owner to stop; returns their ids."""
-    ids = list(connection.scalars(MY_RUNNING.with_for_update(), {"holder": owner_id}))
-    if ids:
-        connection.execute(STOP_ALL, {"ids": ids, "why": reason})
-    return ids
 
 
 def cancel(connection: Connection, id: str, now: datetime) -> Job:

@@ -108,10 +108,6 @@ class JobStore:
         values = {**claiming.mine(id, owner_id, epoch), "why": reason}
         return self._database.change(lambda c: c.execute(claiming.STOP, values).rowcount == 1)
 
-    def stop_all(self, owner_id: str, reason: str) -> list[str]:
-        """Mark every running job of this owner as stopping; their ids."""
-        return self._database.change(lambda c: claiming.stop_all(c, owner_id, reason))
-
     def stopping(self, owner_id: str) -> list[tuple[str, str | None]]:
         """The own jobs that are to stop, each with its reason."""
         return self._database.ask(
@@ -121,10 +117,6 @@ class JobStore:
     def cancel(self, id: str, now: datetime) -> Job:
         """End the job if it has not begun, tell it to stop if it runs, else change nothing; the job as it is then."""
         return self._database.change(lambda c: claiming.cancel(c, id, now))
-
-    def owners(self, host: str) -> set[str]:
-        """The owners of this host that have running or stopping jobs."""
-        return self._database.ask(lambda c: set(c.scalars(claiming.OWNERS, {"here": host})))
 
     def sweep(self, now: datetime, dead: Collection[str]) -> Swept:
         """Settle the jobs whose lease has ended or whose owner is among the dead.

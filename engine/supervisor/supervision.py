@@ -35,6 +35,7 @@ class Supervision:
         self._current: StepStarted | None = None
         self._last_number = 0
         self._heard = 0
+        self._output_bytes = 0
         self._finally_began = False
 
     def stop(self, reason: str) -> None:
@@ -254,9 +255,22 @@ class Supervision:
             case StepEnded(result_key=str(key), output=str(output)):
                 self._outputs[key] = output
         event = self._masked(event)
-        self._row.add(event)
+        self._row.add(self._within_budget(event))
         if self._observer is not None:
             self._observer(event)
+
+    def _within_budget(self, event: Event) -> Event:
+        """The event, without its output once all outputs together are over what a result may be."""
+        if not isinstance(event, StepEnded) or event.output is None:
+            return event
+        limit, before = self._tools.max_result_bytes, self._output_bytes
+        self._output_bytes += len(event.output)
+        if self._output_bytes <= limit:
+            return event
+        if before <= limit:
+            text = f"The outputs of the steps are over {limit} bytes (MAX_RESULT_BYTES); further ones are not kept."
+            self._row.add(LogLine(event.time, "warning", text))
+        return replace(event, output=None, result_key=None)
 
     # Masking
 

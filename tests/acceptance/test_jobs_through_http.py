@@ -122,6 +122,19 @@ def test_jobs_over_the_limit_wait_and_start_by_priority(data, start):
     assert [job["start_time"] for job in jobs] == sorted(job["start_time"] for job in jobs)
 
 
+def test_the_outputs_of_steps_are_kept_as_long_as_they_are_not_more_than_a_result_may_be(data, start):
+    step = "  - {{name: {0}, type: jq, result_key: big, jq: {{expression: '\"x\" * 10000'}}}}\n"
+    flow(data, "big.yml", "name: big\nsteps:\n" + "".join(step.format(name) for name in "abcd"))
+    service = start(MAX_RESULT_BYTES="25000")
+
+    job = service.run("big.yml")
+    lines = service.get(f"/api/jobs/{job['id']}/logs").json()["logs"]
+
+    assert (job["status"], len(job["result"]["big"])) == ("success", 10000)
+    assert [len(step["output"] or "") for step in job["steps"]] == [10000, 10000, 0, 0]
+    assert [line["level"] for line in lines if "MAX_RESULT_BYTES" in line["message"]] == ["warning"]
+
+
 def test_every_form_of_the_service_shares_one_data_folder(data, start):
     flow(data, "hello.yml", HELLO)
     container = start()

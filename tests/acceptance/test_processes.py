@@ -93,12 +93,11 @@ def test_a_killed_service_takes_its_jobs_along_and_the_next_tick_closes_them(dat
     until(lambda: not [pid for pid in processes if is_alive(pid)], 5)
     gone = time.monotonic() - begun
     until(lambda: not [pid for pid in workers if is_alive(pid)], 5)
-    report = survivor.post("/api/tick").json()
+    survivor.post("/api/tick")
     job = survivor.finished(job_id)
 
     assert processes
     assert gone < 1
-    assert report["swept"] == 1
     assert (job["status"], job["reason"]) == ("failed", "worker_lost")
     assert [(step["name"], step["status"]) for step in job["steps"]] == [
         ("first", "success"),

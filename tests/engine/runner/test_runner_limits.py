@@ -103,6 +103,25 @@ def test_all_that_runs_in_threads_has_ended_when_a_limit_leads_to_the_finally_st
     assert [step.status for step in ran.steps if step.name == "leaf"] == ["success"]
 
 
+def test_items_of_a_loop_that_had_not_begun_when_a_limit_was_reached_do_not_run(run):
+    ran = run(
+        "steps: [{name: loop, type: flow_loop, flow_loop: {path: sub.yml, data_key: __input__, max_workers: 2}}]",
+        [[0] * 201, *[[1]] * 199],
+        flows={
+            "sub.yml": """
+                steps:
+                  - {name: inner, type: flow_loop, flow_loop: {path: leaf.yml, data_key: __input__}}
+                  - {name: nap, type: sleep, sleep: {seconds: 0.001}}
+                """,
+            "leaf.yml": "steps: [{name: leaf, type: debug, debug: {data_key: __job_id__}}]",
+        },
+        max_loop_items=200,
+    )
+
+    assert "MAX_LOOP_ITEMS" in ran.error
+    assert len(ran.host.logged) < 150
+
+
 def test_a_limit_in_a_loop_does_not_wait_for_items_that_never_began(run):
     ran = run(
         "finally_step: z\nsteps: [{name: loop, type: flow_loop, flow_loop: {path: sub.yml, data_key: __input__}}, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from threading import Barrier, Timer
+from threading import Barrier, Event, Timer
 
 import pytest
 
@@ -219,7 +219,8 @@ def test_a_stop_ends_the_threads_of_a_loop_with_their_finally_steps(run, host):
     assert ran.end.unclean
 
 
-def test_a_stopped_loop_does_not_wait_for_items_that_never_began(run, host):
+def test_a_stopped_loop_does_not_wait_for_items_that_never_began(run, host, monkeypatch):
+    monkeypatch.setattr("engine.runner.loops.STOP_SECONDS", 30)
     host.when_logged["stop"] = host.stop
     begun = time.monotonic()
 
@@ -236,9 +237,43 @@ def test_a_stopped_loop_does_not_wait_for_items_that_never_began(run, host):
         },
     )
 
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 15
     assert ran.end.reason == "stopped"
     assert len(host.logged) <= 2
+
+
+def test_a_stopped_loop_waits_only_so_long_for_a_thread_that_does_not_see_it(run, host, monkeypatch):
+    monkeypatch.setattr("engine.runner.loops.STOP_SECONDS", 0.1)
+    both, released = Barrier(2, timeout=10), Event()
+
+    def meet_and_stop():
+        both.wait()
+        host.stop()
+
+    def meet_and_hang():
+        both.wait()
+        released.wait(20)
+
+    host.when_logged = {"stop": meet_and_stop, "hang": meet_and_hang}
+    begun = time.monotonic()
+    ran = run(
+        f"finally_step: tidy\nsteps: [{A}, {LOOP}, {TIDY}]",
+        {"w": ["stop", "hang"]},
+        host=host,
+        flows={
+            "sub.yml": """
+                steps:
+                  - {name: wait, type: sleep, sleep: {seconds: 0}}
+                  - {name: say, type: debug, debug: {data_key: __input__, type: text}}
+                  - {name: look, type: debug, debug: {data_key: __job_id__}}
+                """
+        },
+    )
+    waited = time.monotonic() - begun
+    released.set()
+
+    assert waited < 10
+    assert (ran.end.reason, ran.data["tidy"], ran.end.unclean) == ("stopped", 1, True)
 
 
 def test_a_stop_wakes_the_sleeping_threads_of_a_loop(run, host):

@@ -132,36 +132,9 @@ def test_cancelling_an_unknown_job_is_an_error(bench, jobs):
         jobs.cancel("0190", bench.now)
 
 
-def test_an_owner_stops_all_its_own_jobs(bench, jobs):
-    mine = {bench.start().id, bench.start().id}
-    bench.queue()
-    theirs = bench.claim(OTHER)
-
-    assert set(jobs.stop_all("owner-1", Reason.SHUTDOWN)) == mine
-
-    assert set(jobs.stopping("owner-1")) == {(id, Reason.SHUTDOWN) for id in mine}
-    assert jobs.get(theirs.id).state is State.RUNNING
-    assert jobs.stop_all("owner-1", Reason.SHUTDOWN) == []
-
-
 def test_a_stop_is_marked_once(bench, jobs):
     claim = bench.start()
 
     assert jobs.stop(claim.id, claim.owner, claim.epoch, Reason.TIMEOUT) is True
     assert jobs.stop(claim.id, claim.owner, claim.epoch, Reason.SHUTDOWN) is False
     assert jobs.stopping("owner-1") == [(claim.id, Reason.TIMEOUT)]
-
-
-def test_owners_are_those_with_jobs_under_way_on_this_host(bench, jobs):
-    bench.start()
-    bench.queue()
-    bench.claim(OTHER)
-    bench.queue()
-    third = bench.claim(Owner(id="owner-3", host="host-1"))
-    assert jobs.owners("host-1") == {"owner-1", "owner-3"}
-
-    bench.finish(third)
-
-    assert jobs.owners("host-1") == {"owner-1"}
-    assert jobs.owners("host-2") == {"owner-2"}
-    assert jobs.owners("host-3") == set()

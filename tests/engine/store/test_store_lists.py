@@ -166,7 +166,6 @@ def test_questions_that_are_asked_each_second_walk_an_index(sqlite, bench_of):
 
     def ask(jobs):
         jobs.stopping("owner-1")
-        jobs.owners("host-1")
         jobs.sweep(now, [])
         jobs.claim(bench.owner, now, now)
         jobs.adopt(bench.owner, now, now)
