@@ -131,9 +131,10 @@ class ChildHost:
 
     def stopping(self) -> None:
         """The word that the stop was heard: `finally_step` comes next."""
-        if not self._said_stopping:
-            self._said_stopping = True
-            self._say({"kind": "stopping"})
+        with self._shielded():
+            if not self._said_stopping:
+                self._said_stopping = True
+                self._say({"kind": "stopping"})
 
     def send_result(self, head: dict[str, Any], payload: bytes) -> None:
         """The job's last message."""
@@ -206,7 +207,7 @@ class ChildHost:
         """Do what a stop that was heard asks for: say that it was, at once, and raise it once if that is allowed."""
         if not self.stopped.is_set():
             return
-        if not self._sent_result:
+        if not (self._sent_result or self._said_stopping):
             self.stopping()
         if self._stoppable:
             self._stoppable = False

@@ -68,7 +68,7 @@ def _serve(_options: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     settings.make_folders()
     _must_be_free(settings.api_host, settings.api_port)
-    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "-c", "python:functions.server", "functions.wsgi:app"])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "functions"])
 
 
 def _must_be_free(host: str, port: int) -> None:

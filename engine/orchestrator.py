@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from engine import scheduler
 from engine.clock import Clock, new_id
-from engine.errors import JobEnded, RequestInvalid, Unauthenticated
+from engine.errors import DatabaseRefused, JobEnded, RequestInvalid, Unauthenticated
 from engine.models.access import Role
 from engine.models.job import (
     Job,
@@ -40,6 +40,7 @@ log = logging.getLogger("octoflow")
 
 MAX_TIMEOUT_SECONDS = 2_592_000
 MAX_PRIORITY = 1_000_000
+READY_SECONDS = 1.0
 TIDY_AFTER = timedelta(hours=1)
 
 
@@ -61,6 +62,8 @@ class Orchestrator:
         self._lazy_executor: LocalExecutor | None = None
         self._closed = False
         self._tidied: datetime | None = None
+        self._ready_until = 0.0
+        self._refusal: DatabaseRefused | None = None
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -70,8 +73,12 @@ class Orchestrator:
     # Life
 
     def start(self) -> None:
-        """Begin to take pending jobs, and settle what dead processes left; after `close` this does nothing."""
+        """Begin to take pending jobs, and settle what dead processes left; after `close` this does nothing.
+
+        DatabaseRefused when the database file is damaged; from then on nothing is launched either.
+        """
         if not self._closed:
+            self._check_database()
             self._executor.start()
             self._sweep(TickReport())
 
@@ -83,9 +90,16 @@ class Orchestrator:
         self._database.dispose()
 
     def readiness(self) -> dict[str, Any]:
-        """What a service needs to do its work, each part `ok`; Unavailable names the one that is not."""
-        self._database.ping(write=True)
-        self._probe_data_folder()
+        """What a service needs to do its work, each part `ok`; Unavailable names the one that is not.
+
+        A good verdict counts for a second: the probes write to the disk, and anybody may ask.
+        """
+        self._must_be_sound()
+        now = self.clock.monotonic()
+        if self._ready_until <= now:
+            self._database.ping(write=True)
+            self._probe_data_folder()
+            self._ready_until = now + READY_SECONDS
         return {"status": "ok", "database": "ok", "data": "ok"}
 
     # Jobs
@@ -100,6 +114,7 @@ class Orchestrator:
         source: Source = Source.API,
     ) -> str:
         """Queue a job of the document and return its id; FlowNotFound, DocumentInvalid, FlowRunning."""
+        self._must_be_sound()
         executor = self._executor
         executor.start()
         job, documents = self._new_job(path, data, timeout_seconds, priority, source)
@@ -228,6 +243,17 @@ class Orchestrator:
         )
         return job, [checked.document, *checked.parts]
 
+    def _check_database(self) -> None:
+        try:
+            self._database.check()
+        except DatabaseRefused as error:
+            self._refusal = error
+            raise
+
+    def _must_be_sound(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal
+
     def _sweep(self, report: TickReport) -> None:
         from engine.executors.owner import dead_owners, forget_owners
 
@@ -279,6 +305,7 @@ class Orchestrator:
                     self.clock,
                     workers=self.settings.flow_max_workers,
                     owners_folder=self.settings.run_path / "owners",
+                    stop_seconds=self.settings.stop_seconds,
                 )
             return self._lazy_executor
 

@@ -164,6 +164,11 @@ class Settings:
         return self.sqlalchemy_database_uri or f"sqlite:///{self.jobs_db_path}"
 
     @property
+    def stop_seconds(self) -> int:
+        """How long a shutdown waits for jobs: 2 s to hear of it, their grace, and a second to write it down."""
+        return self.grace_seconds + 3
+
+    @property
     def run_path(self) -> Path:
         """Where processes that share one database file leave their locks."""
         return self.jobs_db_path.parent / ".octoflow"

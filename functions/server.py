@@ -1,4 +1,4 @@
-"""gunicorn's settings for `octoflow serve`: `gunicorn -c python:functions.server functions.wsgi:app`."""
+"""gunicorn's settings for `octoflow serve`; `gunicorn -c python:functions.server functions.wsgi:app` takes them too."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ threads = 64
 keepalive = 5
 timeout = 300
 """The worker's main thread reports each second, and is replaced when it hangs for so long; requests have no limit."""
-graceful_timeout = 14
-"""Room for the 10 s that a stopped job's finally_step has, and less than the 15 s after which containers are killed."""
+graceful_timeout = _settings.stop_seconds + 1
+"""Longer than the engine takes to stop its jobs: 14 s by default, within the 15 s after which containers are killed."""
 limit_request_line = 8190
 accesslog = None
 errorlog = "-"

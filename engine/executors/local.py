@@ -19,15 +19,13 @@ from typing import Protocol
 from engine.clock import Clock
 from engine.errors import OctoflowError
 from engine.executors.children import ChildPool
-from engine.executors.owner import OwnerFile
+from engine.executors.owner import LONE, OwnerFile
 from engine.models.job import Claim, Outcome, Owner, Reason
 from engine.supervisor import LEASE, Observer, Supervision, Tools
 
 log = logging.getLogger("octoflow.executor")
 
 LOOK_SECONDS = 1.0
-STOP_SECONDS = 12.0
-"""How long a shutdown waits for jobs: their grace of 10 s and the word before it."""
 
 
 class Queue(Protocol):
@@ -49,11 +47,14 @@ class LocalExecutor:
         *,
         workers: int,
         owners_folder: Path,
+        stop_seconds: float,
     ) -> None:
+        """`stop_seconds` is how long `close` waits for jobs to end."""
         self._queue = queue
         self._clock = clock
         self._workers = workers
         self._owners_folder = owners_folder
+        self._stop_seconds = stop_seconds
         self._pool = ChildPool(max(1, workers))
         self._tools = make_tools(self._pool)
         self._starting = Lock()
@@ -65,9 +66,10 @@ class LocalExecutor:
         self._running: dict[str, Supervision] = {}
         self._threads: list[Thread] = []
         self._recoveries: list[Thread] = []
+        self._stopped_for: str | None = None
         self._owner_file: OwnerFile | None = None
         host = socket.gethostname()
-        self.owner = Owner(f"{host}:{os.getpid()}:{token_hex(4)}", host)
+        self.owner = Owner(f"{host}:{os.getpid()}:{token_hex(4)}{'' if workers else LONE}", host)
 
     def be_alive(self) -> None:
         """Hold the lock that tells others on this host that this owner lives, until `close`."""
@@ -96,8 +98,8 @@ class LocalExecutor:
         """Run a claimed job here and now, in this thread; None when its lease was lost."""
         supervision = Supervision(claim, self._tools, observer)
         self._running[claim.id] = supervision
-        if self._closing.is_set():
-            supervision.stop(Reason.SHUTDOWN)
+        if self._stopped_for is not None:
+            supervision.stop(self._stopped_for)
         try:
             return supervision.supervise()
         finally:
@@ -110,7 +112,8 @@ class LocalExecutor:
             supervision.stop(reason)
 
     def stop_all(self, reason: str) -> None:
-        """Stop every job that runs here."""
+        """Stop every job that runs here, and any that still begins to."""
+        self._stopped_for = reason
         for supervision in list(self._running.values()):
             supervision.stop(reason)
 
@@ -128,12 +131,13 @@ class LocalExecutor:
         with self._changed:
             self._changed.notify_all()
         self.stop_all(Reason.SHUTDOWN)
-        deadline = self._clock.monotonic() + STOP_SECONDS
+        deadline = self._clock.monotonic() + self._stop_seconds
         self._join(self._threads, deadline)
         self._join(self._recoveries, deadline)
         self._pool.close()
         with self._starting:
-            if self._owner_file is not None:
+            if self._owner_file is not None and not self._running:
+                # With a job still running the file stays, and is unlocked by our end: that tells the sweep at once.
                 self._owner_file.close()
                 self._owner_file = None
 
@@ -189,7 +193,7 @@ class LocalExecutor:
         return claims[0] if claims else None
 
     def _look_after(self) -> None:
-        """Each second: wake a worker, hear of stops that other processes asked for, adopt lost jobs."""
+        """Each second: wake the workers, hear of stops that other processes asked for, adopt lost jobs."""
         if self._workers:
             self._warm()
         while not self._closing.is_set():
@@ -197,13 +201,19 @@ class LocalExecutor:
                 for job_id, reason in self._queue.stopping(self.owner.id):
                     self.stop(job_id, reason or Reason.CANCELLED)
                 if self._workers:
-                    self.nudge()
+                    self._wake_all()
                     self._adopt()
             except OctoflowError as error:
                 log.warning("the jobs table could not be looked at: %s", error)
             except Exception:
                 log.exception("the jobs table could not be looked at")
             self._clock.wait(self._closing, LOOK_SECONDS)
+
+    def _wake_all(self) -> None:
+        """Whoever is idle looks for a job: several may have come from another process."""
+        with self._changed:
+            self._nudges += 1
+            self._changed.notify_all()
 
     def _warm(self) -> None:
         try:

@@ -33,9 +33,13 @@ class OwnerFile:
         os.close(self._fd)
 
 
+LONE = ":lone"
+"""How the id of an owner ends that runs one job and claims no others."""
+
+
 def live_owners(folder: Path) -> set[str]:
-    """The owners whose process lives, of those that left a file here."""
-    names = {path.stem for path in folder.glob("*.lock")}
+    """The owners that claim jobs and whose process lives, of those that left a file here."""
+    names = {path.stem for path in folder.glob("*.lock") if not path.stem.endswith(LONE)}
     return {name for name in names if not _is_dead(folder / f"{name}.lock")}
 
 

@@ -16,6 +16,8 @@ from engine.runner.job import JobRun
 from engine.runner.loops import can_wait, in_threads
 from engine.runner.telling import Telling
 
+MAX_ERROR = 4_000
+"""The most characters of an error's sentence that are kept: a program may raise all its data."""
 SKIPPED = object()
 """Stands for the value of a step that a condition kept from running."""
 
@@ -300,7 +302,8 @@ def _forgiving(step: StepSpec, error: Exception) -> str | None:
 def _sentence(error: Exception) -> str:
     """An error as a user should read it; one that nobody foresaw names its type, for it is a fault of ours."""
     if isinstance(error, StepFailed | OctoflowError | templating.ExpressionError):
-        return str(error)
+        text = str(error)
+        return text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]}... ({len(text)} characters)"
     if isinstance(error, RecursionError):
         return "the data is nested too deeply"
     return f"unexpected {type(error).__name__}: {error}"

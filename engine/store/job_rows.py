@@ -14,10 +14,10 @@ IN_LISTS = [
     jobs.c[name]
     for name in (
         "id", "path", "name", "revision", "state", "status", "reason", "message", "priority", "source", "schedule_id",
-        "timeout_seconds", "queued_time", "start_time", "end_time",
+        "timeout_seconds", "queued_time", "start_time", "end_time", "errors",
     )
 ]  # fmt: skip
-ONE = select(*IN_LISTS, jobs.c.errors, jobs.c.data, jobs.c.result).where(jobs.c.id == bindparam("id"))
+ONE = select(*IN_LISTS, jobs.c.data, jobs.c.result).where(jobs.c.id == bindparam("id"))
 STATE = select(jobs.c.state).where(jobs.c.id == bindparam("id"))
 PENDING = select(literal(1)).where(jobs.c.state == State.PENDING).limit(1)
 STEPS = select(steps).where(steps.c.job_id == bindparam("id")).order_by(steps.c.number)
@@ -96,7 +96,7 @@ def to_job(row: Row[*tuple[Any, ...]]) -> Job:
         state=State(row.state),
         status=None if row.status is None else Status(row.status),
         source=Source(row.source),
-        errors=fields.get("errors") or [],
+        errors=row.errors or [],
     )
     return Job(**fields)
 

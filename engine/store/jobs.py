@@ -78,14 +78,21 @@ class JobStore:
         return self._database.change(lambda c: claiming.renew(c, id, owner_id, epoch, lease_until))
 
     def record(
-        self, id: str, owner_id: str, epoch: int, events: Sequence[Event], *, first_line: int | None = None
+        self,
+        id: str,
+        owner_id: str,
+        epoch: int,
+        events: Sequence[Event],
+        *,
+        first_line: int | None = None,
+        again: bool = False,
     ) -> bool:
         """Write the events if this owner still holds the job; False when it does not.
 
         Log lines are numbered from `first_line`, by default after the last one. When it is given, the same batch
-        may be written again after an error without being there twice.
+        may be written again after an error without being there twice; `again` says that a part of it may be there.
         """
-        return self._database.change(lambda c: recording.record(c, id, owner_id, epoch, events, first_line))
+        return self._database.change(lambda c: recording.record(c, id, owner_id, epoch, events, first_line, again))
 
     def finish(
         self,
@@ -97,10 +104,11 @@ class JobStore:
         now: datetime,
         *,
         first_line: int | None = None,
+        again: bool = False,
     ) -> bool:
         """Close the job with its last events and free its lock; False when this owner no longer holds it."""
         return self._database.change(
-            lambda c: recording.finish(c, id, owner_id, epoch, outcome, events, now, first_line)
+            lambda c: recording.finish(c, id, owner_id, epoch, outcome, events, now, first_line, again)
         )
 
     def stop(self, id: str, owner_id: str, epoch: int, reason: str) -> bool:
@@ -168,5 +176,5 @@ class JobStore:
         return deleted
 
     def list(self, filter: JobFilter) -> list[Job]:
-        """At most `filter.limit` jobs, newest first, without data, result and errors."""
+        """At most `filter.limit` jobs, newest first, without data and result."""
         return self._database.ask(lambda c: job_rows.list_jobs(c, filter))

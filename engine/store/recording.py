@@ -58,15 +58,18 @@ class Batch:
     lines: list[dict[str, Any]] = field(default_factory=list)
 
 
-def fold(id: str, events: Sequence[Event]) -> Batch:
-    """The events of one job as rows; a step that begins and ends among them is a single row."""
+def fold(id: str, events: Sequence[Event], *, again: bool = False) -> Batch:
+    """The events of one job as rows; a step that begins and ends among them is a single row.
+
+    `again`: its beginning may be there from an earlier attempt, so that its end is told once more by itself.
+    """
     batch = Batch()
     begun: dict[int, dict[str, Any]] = {}
     for event in events:
         match event:
             case StepStarted():
                 begun[event.number] = _beginning(id, event)
-            case StepEnded() if event.number in begun:
+            case StepEnded() if event.number in begun and not again:
                 begun[event.number].update(_ending(event))
             case StepEnded():
                 batch.ended.append({"job": id, "step": event.number, **_ending(event)})
@@ -85,12 +88,18 @@ def fold(id: str, events: Sequence[Event]) -> Batch:
 
 
 def record(
-    connection: Connection, id: str, owner_id: str, epoch: int, events: Sequence[Event], first_line: int | None
+    connection: Connection,
+    id: str,
+    owner_id: str,
+    epoch: int,
+    events: Sequence[Event],
+    first_line: int | None,
+    again: bool,
 ) -> bool:
     """Write the events if this owner still holds the job."""
     if connection.scalar(MY_STATE_HELD, mine(id, owner_id, epoch)) is None:
         return False
-    write(connection, id, fold(id, events), first_line)
+    write(connection, id, fold(id, events, again=again), first_line)
     return True
 
 
@@ -103,6 +112,7 @@ def finish(
     events: Sequence[Event],
     now: datetime,
     first_line: int | None,
+    again: bool,
 ) -> bool:
     """Close the job with its last events if this owner still holds it."""
     ending = {
@@ -115,7 +125,7 @@ def finish(
     }
     if connection.execute(FINISH, {**mine(id, owner_id, epoch), **ending}).rowcount == 0:
         return False
-    write(connection, id, fold(id, events), first_line)
+    write(connection, id, fold(id, events, again=again), first_line)
     connection.execute(STOP_STEPS, {"job": id, "now": now})
     # The lock is free from here on: what waits for this job becomes ready in this same transaction, or never.
     return True

@@ -40,6 +40,8 @@ class HeldRow:
         self._flush_at = 0.0
         self._renew_at = self._clock.monotonic() + RENEW_SECONDS
         self._lease_until = self._clock.now() + LEASE
+        self._is_uncertain = False
+        """Whether a write failed that may have reached the disk all the same, as when a commit's answer is lost."""
         self.lines = 0
         """How many log lines the row has on disk: the next one's number follows."""
 
@@ -80,12 +82,7 @@ class HeldRow:
 
     def finish(self, outcome: Outcome) -> None:
         """Close the row with its last events; a database that refuses is asked again until the lease ends."""
-        events, first_line = self._events, self.lines + 1
-
-        def write() -> bool:
-            return self._jobs.finish(*self._key, outcome, events, self._clock.now(), first_line=first_line)
-
-        if not self.insist(write):
+        if not self.insist(lambda: self._finish(outcome)):
             raise LeaseLost
 
     def forget_events(self) -> None:
@@ -106,10 +103,24 @@ class HeldRow:
     def _record(self) -> None:
         if not self._events:
             return
-        if not self._jobs.record(*self._key, self._events, first_line=self.lines + 1):
+        again, self._is_uncertain = self._is_uncertain, True
+        if not self._jobs.record(*self._key, self._events, first_line=self.lines + 1, again=again):
             raise LeaseLost
+        self._is_uncertain = False
         self.lines += sum(isinstance(event, LogLine) for event in self._events)
         self._events = []
+
+    def _finish(self, outcome: Outcome) -> bool:
+        again, self._is_uncertain = self._is_uncertain, True
+        now = self._clock.now()
+        if self._jobs.finish(*self._key, outcome, self._events, now, first_line=self.lines + 1, again=again):
+            return True
+        job = self._jobs.get(self._claim.id) if again else None
+        return job is not None and (job.state, job.status, job.reason) == (
+            State.FINISHED,
+            outcome.status,
+            outcome.reason,
+        )
 
     def _renew(self) -> State | None:
         until = self._clock.now() + LEASE

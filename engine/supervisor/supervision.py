@@ -64,6 +64,8 @@ class Supervision:
 
     def _run(self) -> Outcome:
         claim = self._claim
+        if self._order.reason is not None:  # It was stopped before it began.
+            return self._with_finally(self._stopped([self._error(stop_sentence(self._order.reason, None))]))
         try:
             ending = self._converse(json.dumps(claim.data).encode(), claim.timeout_seconds)
         except OctoflowError as error:
@@ -86,12 +88,13 @@ class Supervision:
 
     def _died(self, ending: Ending) -> Outcome:
         """The worker is gone without a result: say why, and run the `finally_step` in a fresh one."""
+        cut_short = [self._error(self._finally_sentence(ending))] if self._finally_began else []
         if self._order.reason is not None:
             text = stop_sentence(self._order.reason, self._claim.timeout_seconds)
-            return self._with_finally(self._stopped([self._error(text)]))
+            return self._with_finally(self._stopped([self._error(text), *cut_short]))
         how, reason = cause_of_death(ending.exit_status)
         place = f"step {self._current.name!r}: " if self._current else ""
-        errors = [self._error(f"{place}the job's process {how}")]
+        errors = [self._error(f"{place}the job's process {how}"), *cut_short]
         return self._with_finally(Outcome(Status.FAILED, reason, errors[0]["error"], errors))
 
     def _with_finally(self, outcome: Outcome) -> Outcome:
@@ -106,10 +109,14 @@ class Supervision:
             return self._within_limit(replace(outcome, errors=[*outcome.errors, self._error(str(error))]), data)
         if ending.result is not None:
             return self._within_limit(replace(outcome, errors=ending.result["errors"]), ending.payload)
-        text = f"the finally_step was stopped: it may take {grace:g} seconds (GRACE_SECONDS)"
-        if not ending.killed:
-            text = f"the finally_step's process {cause_of_death(ending.exit_status)[0]}"
-        return self._within_limit(replace(outcome, errors=[*outcome.errors, self._error(text)]), data)
+        errors = [*outcome.errors, self._error(self._finally_sentence(ending))]
+        return self._within_limit(replace(outcome, errors=errors), data)
+
+    def _finally_sentence(self, ending: Ending) -> str:
+        """What is said of a `finally_step` that did not end by itself."""
+        if ending.killed:
+            return f"the finally_step was stopped: it may take {self._tools.grace_seconds:g} seconds (GRACE_SECONDS)"
+        return f"the finally_step's process {cause_of_death(ending.exit_status)[0]}"
 
     def _outcome(self, result: Mapping[str, Any], payload: bytes) -> Outcome:
         """What the worker's result comes to."""

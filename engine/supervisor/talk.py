@@ -97,19 +97,21 @@ class Talk:
             if self._row.keep_up() is State.STOPPING:
                 self._order.give(Reason.CANCELLED)
             self._watch()
-            if self._kill_at is not None and self._clock.monotonic() >= self._kill_at:
-                return self._kill()
+            kill_at = self._kill_at
+            is_late = kill_at is not None and self._clock.monotonic() >= kill_at
             ready = readable([channel.fileno(), self._order.fileno()], self._patience())
             if self._order.fileno() in ready:
                 self._order.seen()
-            if channel.fileno() not in ready:
-                continue
-            try:
-                ending = self._listen(channel.receive_ready())
-            except ChannelClosed:
-                return Ending(exit_status=self._worker.exit_status(1.0))
-            if ending is not None:
-                return ending
+            if channel.fileno() in ready:
+                try:
+                    ending = self._listen(channel.receive_ready())
+                except ChannelClosed:
+                    return Ending(exit_status=self._worker.exit_status(1.0))
+                if ending is not None:
+                    return ending
+            # Listened to first: a slow database may have kept us from hearing the word that gives it more time.
+            if is_late and self._kill_at == kill_at:
+                return self._kill()
 
     def _listen(self, frames: list[Frame]) -> Ending | None:
         for frame in frames:

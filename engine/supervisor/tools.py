@@ -40,7 +40,14 @@ class Jobs(Protocol):
     def renew(self, id: str, owner_id: str, epoch: int, lease_until: datetime) -> State | None: ...
     def stop(self, id: str, owner_id: str, epoch: int, reason: str) -> bool: ...
     def record(
-        self, id: str, owner_id: str, epoch: int, events: Sequence[Event], *, first_line: int | None = None
+        self,
+        id: str,
+        owner_id: str,
+        epoch: int,
+        events: Sequence[Event],
+        *,
+        first_line: int | None = None,
+        again: bool = False,
     ) -> bool: ...
     def finish(
         self,
@@ -52,6 +59,7 @@ class Jobs(Protocol):
         now: datetime,
         *,
         first_line: int | None = None,
+        again: bool = False,
     ) -> bool: ...
     def get(self, id: str) -> Job: ...
     def steps(self, id: str) -> list[StepRow]: ...

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from itertools import count
 from threading import Event as Flag
 from threading import Thread
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -147,6 +148,16 @@ def test_an_event_arrives_as_it_was(host, pair):
     host.emit(line("x"), urgent=True)
 
     assert decode_event(pair[0].receive()) == line("x")
+
+
+def test_events_are_held_back_anew_after_each_sending(host, pair, monkeypatch):
+    later = perf_counter() + 1000
+    monkeypatch.setattr("engine.child.perf_counter", lambda: later)
+    host.emit(line("late"))
+    host.emit(line("held back"))
+    host.emit(line("held back too"))
+
+    assert words(pair[0].drain()) == ["late"]
 
 
 def test_what_was_said_before_a_question_arrives_before_it(host, pair):
@@ -387,6 +398,27 @@ def test_a_hail_of_stops_spoils_no_message_and_raises_only_once(fork):
     assert [word for word in said if word.startswith("tidy")] == [f"tidy {number}" for number in range(2000)]
     assert said[-1] == "result"
     assert frames[-1].head["raised"] == 1
+
+
+def test_a_second_stop_at_any_line_of_hearing_the_first_changes_nothing(fork):
+    def play(channel: Channel) -> None:
+        for line_number in count(1):
+            host = ChildHost(channel)
+            reached = stop_at(line_number, within="ChildHost._on_stop")
+            try:
+                with host.stoppable():
+                    signal.raise_signal(signal.SIGTERM)
+                    host.emit(line("never"), urgent=True)
+            except Stopped:
+                sys.settrace(None)
+            host.send_result({"kind": "result"}, b"")
+            if not reached.is_set():
+                return
+
+    said = words(fork(play).hear_all())
+
+    assert len(said) > 20
+    assert said == ["stopping", "result"] * (len(said) // 2)
 
 
 # Whole jobs

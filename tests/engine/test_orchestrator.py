@@ -598,9 +598,18 @@ def test_a_database_that_was_taken_away_is_not_ready(engine, data, instead):
     if instead is not None:
         (data / "other").write_bytes(instead)
         (data / "other").rename(data / "jobs.sqlite")
+    engine._ready_until = 0.0  # the second for which a good verdict counts is over
 
     with pytest.raises(DatabaseDown, match="was removed or replaced while it was in use"):
         engine.readiness()
+
+
+def test_a_good_verdict_counts_for_a_second_and_writes_nothing(engine, data):
+    engine.readiness()
+    for path in data.glob("jobs.sqlite*"):
+        path.unlink()
+
+    assert engine.readiness()["database"] == "ok"
 
 
 def test_a_database_that_somebody_else_holds_is_not_ready(engine, data, monkeypatch):

@@ -41,7 +41,9 @@ class Hall:
         self.executors: list[LocalExecutor] = []
 
     def executor(self, workers: int = 1, queue: Any = None) -> LocalExecutor:
-        made = LocalExecutor(queue or self.jobs, self._tools, self.clock, workers=workers, owners_folder=self.owners)
+        made = LocalExecutor(
+            queue or self.jobs, self._tools, self.clock, workers=workers, owners_folder=self.owners, stop_seconds=13
+        )
         self.executors.append(made)
         return made
 

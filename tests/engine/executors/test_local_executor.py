@@ -217,7 +217,7 @@ def test_a_job_that_is_claimed_while_the_executor_closes_is_stopped(hall):
     executor = hall.executor()
     executor.be_alive()
     claim = hall.queue(TIDY, owner=executor.owner)
-    executor._closing.set()
+    executor.stop_all(Reason.SHUTDOWN)
 
     outcome = executor.supervise(claim)
 

@@ -26,13 +26,13 @@ def test_a_list_is_newest_first_and_paged(bench, jobs):
     assert jobs.count(JobFilter(limit=1, offset=2)) == 3
 
 
-def test_a_list_is_without_data_result_and_errors(bench, jobs):
+def test_a_list_has_the_errors_but_neither_data_nor_result(bench, jobs):
     claim = bench.start(data={"big": 1})
     bench.finish(claim, Outcome(Status.FAILED, errors=[{"step": "x"}], result="1"))
 
     (job,) = jobs.list(JobFilter())
 
-    assert (job.data, job.result, job.errors) == (None, None, [])
+    assert (job.data, job.result, job.errors) == (None, None, [{"step": "x"}])
     assert (job.id, job.status) == (claim.id, Status.FAILED)
 
 
