@@ -23,9 +23,10 @@ ENV PATH=/opt/octoflow/bin:$PATH \
     DATA_PATH=/data \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
-WORKDIR /data
+# Not /data: what flows write there must never be where Python looks for modules.
+WORKDIR /
 VOLUME /data
 EXPOSE 5000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ.get('API_PORT', '5000')}/healthz\", timeout=4)"]
+    CMD ["python", "-P", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ.get('API_PORT', '5000')}/healthz\", timeout=4)"]
 CMD ["octoflow", "serve"]

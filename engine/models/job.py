@@ -151,7 +151,7 @@ class StepStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepEnded:
-    """A step run is over. `output` is JSON text, None when nothing was stored or the step is inside a sub-flow."""
+    """A step run is over. `output` is JSON text: what was stored, or why a step was skipped; None inside sub-flows."""
 
     number: int
     status: StepStatus
