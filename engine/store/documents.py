@@ -12,6 +12,9 @@ from engine.models.flow import Document
 from engine.store.database import Database
 from engine.store.tables import documents, insert_absent
 
+MAX_KEPT = 200
+"""So many bundles are kept in memory: a revision never changes."""
+
 SELECT = select(documents.c.path, documents.c.text, documents.c.revision, documents.c.parts)
 BY_REVISION = SELECT.where(documents.c.revision == bindparam("revision"))
 BY_REVISIONS = SELECT.where(documents.c.revision.in_(bindparam("revisions", expanding=True)))
@@ -23,6 +26,7 @@ class DocumentStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._stored: set[str] = set()
+        self._bundles: dict[str, dict[str, Document]] = {}
 
     def put(self, documents: Sequence[Document]) -> None:
         """Store those that are not stored yet."""
@@ -38,11 +42,16 @@ class DocumentStore:
             raise FlowNotFound(f"There is no document of revision {revision!r} in the database.")
         return _document(row)
 
-    def bundle(self, revision: str) -> dict[str, Document]:
+    def bundle(self, revision: str) -> Mapping[str, Document]:
         """The document and all it is run with, each under `flow:<path>` or `template:<path>`, itself as a flow."""
-        main = self.get(revision)
-        found = {f"flow:{main.path}": main}
-        self._database.ask(lambda connection: _collect(connection, main.parts, found))
+        found = self._bundles.get(revision)
+        if found is None:
+            main = self.get(revision)
+            found = {f"flow:{main.path}": main}
+            self._database.ask(lambda connection: _collect(connection, main.parts, found))
+            if len(self._bundles) >= MAX_KEPT:
+                self._bundles.clear()
+            self._bundles[revision] = found
         return found
 
     def missing(self, documents: Iterable[Document]) -> list[Document]:
