@@ -36,7 +36,8 @@ class Supervision:
         self._last_number = 0
         self._heard = 0
         self._output_bytes = 0
-        self._finally_began = False
+        self._finally: StepStarted | None = None
+        """The `finally_step`, once it has begun: it is not begun again."""
 
     def stop(self, reason: str) -> None:
         """Ask the job to stop; any thread may. The first reason counts."""
@@ -88,19 +89,19 @@ class Supervision:
 
     def _died(self, ending: Ending) -> Outcome:
         """The worker is gone without a result: say why, and run the `finally_step` in a fresh one."""
-        cut_short = [self._error(self._finally_sentence(ending))] if self._finally_began else []
+        cut_short = [self._error(self._finally_sentence(ending), self._finally)] if self._finally else []
         if self._order.reason is not None:
             text = stop_sentence(self._order.reason, self._claim.timeout_seconds)
             return self._with_finally(self._stopped([self._error(text), *cut_short]))
         how, reason = cause_of_death(ending.exit_status)
         place = f"step {self._current.name!r}: " if self._current else ""
-        errors = [self._error(f"{place}the job's process {how}"), *cut_short]
+        errors = cut_short or [self._error(f"{place}the job's process {how}")]
         return self._with_finally(Outcome(Status.FAILED, reason, errors[0]["error"], errors))
 
     def _with_finally(self, outcome: Outcome) -> Outcome:
         """The outcome after the `finally_step`, run in a fresh worker if there is one and it has not begun."""
         data = json.dumps(self._rebuilt_data(outcome.errors)).encode()
-        if not self._claim.has_finally or self._finally_began:
+        if not self._claim.has_finally or self._finally is not None:
             return self._within_limit(outcome, data)
         grace = self._tools.grace_seconds
         try:
@@ -109,7 +110,7 @@ class Supervision:
             return self._within_limit(replace(outcome, errors=[*outcome.errors, self._error(str(error))]), data)
         if ending.result is not None:
             return self._within_limit(replace(outcome, errors=ending.result["errors"]), ending.payload)
-        errors = [*outcome.errors, self._error(self._finally_sentence(ending))]
+        errors = [*outcome.errors, self._error(self._finally_sentence(ending), self._finally)]
         return self._within_limit(replace(outcome, errors=errors), data)
 
     def _finally_sentence(self, ending: Ending) -> str:
@@ -157,9 +158,10 @@ class Supervision:
         data["__errors__"] = errors
         return data
 
-    def _error(self, text: str) -> dict[str, Any]:
-        current = self._current
-        return {"step": current.name if current else None, "type": current.type if current else None, "error": text}
+    def _error(self, text: str, step: StepStarted | None = None) -> dict[str, Any]:
+        """An entry of the job's errors, about the flow's step that began last unless another is given."""
+        step = step or self._current
+        return {"step": step.name if step else None, "type": step.type if step else None, "error": text}
 
     def _give_up(self) -> Outcome:
         """Close a job that a fault of ours kept from ending, so that its flow is free again."""
@@ -254,7 +256,7 @@ class Supervision:
             case StepStarted(parent=None):
                 self._last_number = max(self._last_number, event.number)
                 if event.is_finally:
-                    self._finally_began = True
+                    self._finally = event
                 else:
                     self._current = event
             case StepStarted():
