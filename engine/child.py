@@ -22,7 +22,7 @@ from typing import Any
 from engine.clock import Clock
 from engine.errors import StepFailed
 from engine.frames import Channel, ChannelClosed, encode_event
-from engine.models.job import Event
+from engine.models.job import Event, Json
 from engine.models.limits import RunLimits
 from engine.runner import Stopped, run_job
 
@@ -121,13 +121,17 @@ class ChildHost:
         """Return when everything said so far is on disk."""
         self._ask({"kind": "sync"})
 
-    def secret(self, name: str) -> dict[str, str]:
-        """A secret's fields; StepFailed with the keeper's sentence when there is none."""
+    def secret(self, name: str) -> dict[str, Json]:
+        """A secret as its keeper gives it; StepFailed with the keeper's sentence when there is none."""
         answer = self._ask({"kind": "secret", "name": name})
         if "error" in answer:
             raise StepFailed(answer["error"])
-        fields: dict[str, str] = answer["secret"]
+        fields: dict[str, Json] = answer["secret"]
         return fields
+
+    def hide(self, values: list[str], pairs: list[tuple[str, str]]) -> None:
+        """Return when these are masked in everything that is kept."""
+        self._ask({"kind": "hide", "values": values, "pairs": pairs})
 
     def stopping(self) -> None:
         """The word that the stop was heard: `finally_step` comes next."""

@@ -10,7 +10,7 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
-from engine import scheduler
+from engine import __version__, scheduler
 from engine.clock import Clock, new_id
 from engine.errors import DatabaseRefused, JobEnded, RequestInvalid, Unauthenticated
 from engine.models.access import Role
@@ -61,6 +61,8 @@ class Orchestrator:
         self._lazy_checker: Checker | None = None
         self._lazy_executor: LocalExecutor | None = None
         self._closed = False
+        self._started = False
+        self._stopped_for: str | None = None
         self._tidied: datetime | None = None
         self._ready_until = 0.0
         self._refusal: DatabaseRefused | None = None
@@ -81,13 +83,21 @@ class Orchestrator:
             self._check_database()
             self._executor.start()
             self._sweep(TickReport())
+            self._started = True
+            kind = self.settings.database_uri.partition(":")[0]
+            log.info("Octoflow %s has started: database %s, data folder %s", __version__, kind, self.settings.data_path)
 
     def close(self) -> None:
         """Stop what runs, each job with its grace, and let go of everything."""
         self._closed = True
+        if self._started:
+            log.info("Octoflow stops")
         if self._lazy_executor is not None:
             self._lazy_executor.close()
         self._database.dispose()
+        if self._started:
+            self._started = False
+            log.info("Octoflow has stopped")
 
     def readiness(self) -> dict[str, Any]:
         """What a service needs to do its work, each part `ok`; Unavailable names the one that is not.
@@ -120,6 +130,7 @@ class Orchestrator:
         job, documents = self._new_job(path, data, timeout_seconds, priority, source)
         self._jobs.insert(job, self.clock.now(), documents=documents)
         executor.nudge()
+        log.debug("job %s of %s is queued", job.id, job.path, extra={"job": job.id})
         return job.id
 
     def run(
@@ -137,7 +148,8 @@ class Orchestrator:
         return job.id, executor.supervise(claim, observer)
 
     def stop_running(self, reason: str) -> None:
-        """Ask every job that runs here to stop; its supervisor sees it through. A signal's handler may call it."""
+        """Ask every job that runs here, or still begins to, to stop. A signal's handler may call it."""
+        self._stopped_for = reason
         if self._lazy_executor is not None:
             self._lazy_executor.stop_all(reason)
 
@@ -206,6 +218,10 @@ class Orchestrator:
 
     # Access
 
+    def mask(self, text: str) -> str:
+        """The text without secrets."""
+        return self._secrets.mask().text(text)
+
     def is_allowed(self, token: str, *, from_loopback: bool, forwarded: bool) -> Role:
         """The role that the token carries; Unauthenticated says what is wrong without saying what would be right."""
         expected = self.settings.api_token
@@ -262,6 +278,9 @@ class Orchestrator:
         swept = self._jobs.sweep(self.clock.now(), dead)
         forget_owners(folder, dead)
         report.swept = swept.closed + swept.handed_on
+        if report.swept:
+            counts = swept.closed, swept.handed_on
+            log.warning("jobs whose worker was lost: %d closed, %d handed on for their finally_step", *counts)
 
     def _dispatch(self, report: TickReport) -> None:
         report.dispatched = self._jobs.count(JobFilter(state=State.PENDING))
@@ -307,13 +326,19 @@ class Orchestrator:
                     owners_folder=self.settings.run_path / "owners",
                     stop_seconds=self.settings.stop_seconds,
                 )
+                if self._stopped_for is not None:  # Before there was an executor to tell.
+                    self._lazy_executor.stop_all(self._stopped_for)
             return self._lazy_executor
 
     @cached_property
     def _secrets(self) -> SecretKeeper:
         from engine.secrets.keeper import SecretKeeper
+        from engine.secrets.vault import Vault
 
-        return SecretKeeper(self.settings.secrets_path, [self.settings.api_token])
+        settings = self.settings
+        token = settings.hashicorp_vault_token
+        vault = Vault(token, settings.hashicorp_vault_cache_ttl, self.clock, ca_file=settings.hashicorp_vault_cacert)
+        return SecretKeeper(settings.secrets_path, [settings.api_token, token or ""], vault)
 
     def _make_tools(self, pool: ChildPool) -> Tools:
         from engine.models.limits import RunLimits

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from contextlib import suppress
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -66,6 +68,30 @@ def _protocols(text: str) -> str:
     return text
 
 
+def _service_url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", text):
+        raise ValueError("must be where a service is, such as https://octoflow.example.com, without a user or a query")
+    return text.rstrip("/")
+
+
+def _header(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line without control characters")
+    return text
+
+
+def _networks(text: str) -> str:
+    from ipaddress import ip_network
+
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    for item in items:
+        try:
+            ip_network(item)
+        except ValueError as error:
+            raise ValueError(f"must be networks or addresses, comma-separated: {error}") from error
+    return ",".join(items)
+
+
 def _path(text: str) -> Path:
     if "\0" in text:
         raise ValueError("must not hold a NUL")
@@ -74,6 +100,12 @@ def _path(text: str) -> Path:
 
 def _under_data(name: str) -> Any:
     return _setting(None, f"`{name}` of the data folder by default.", _path)
+
+
+def _variable_of(setting: Field[Any], environment: Mapping[str, str]) -> str | None:
+    """The name that the environment sets it by, if it does; empty means unset."""
+    names = (setting.name.upper(), setting.metadata["variable"])
+    return next((name for name in names if name and environment.get(name, "").strip()), None)
 
 
 @dataclass(frozen=True)
@@ -86,6 +118,10 @@ class Settings:
     log_path: Path = _under_data("logs")
     log_file_name: str = _setting("spooler_service.log", "The service log's file name.", _name)
     log_level: str = _setting("INFO", "The least level that is logged.", _level)
+    log_max_bytes: int = _setting(
+        10_000_000, "The size at which the service log's file is put aside and begun anew.", _whole(1_000, 1 << 40)
+    )
+    log_backups: int = _setting(5, "How many of the files that were put aside are kept.", _whole(0, 1_000))
     flows_path: Path = _under_data("flows")
     templates_path: Path = _under_data("templates")
     secrets_path: Path = _under_data("secrets.yml")
@@ -102,6 +138,15 @@ class Settings:
     api_protocol: str = _setting("http", "The schemes that the API is reached by, comma-separated.", _protocols)
     api_token: str = _setting(
         DEFAULT_TOKEN, "The bearer token. The default one is accepted from loopback only.", str, secret=True
+    )
+    hashicorp_vault_token: str | None = _setting(
+        None, "The token that secrets of type `hashicorp-vault` are read with.", _header, secret=True
+    )
+    hashicorp_vault_cache_ttl: int = _setting(
+        60, "How many seconds a secret from HashiCorp Vault is used before it is read again.", _whole(0, 86_400)
+    )
+    hashicorp_vault_cacert: Path | None = _setting(
+        None, "A file of certificates that Vault's own is verified with, instead of the public ones.", _path
     )
     flow_timeout_seconds: int = _setting(
         600, "How long a flow may run when its launch does not say.", _whole(1, 2_592_000)
@@ -128,7 +173,23 @@ class Settings:
         "The most step runs inside sub-flows that are kept as rows; failures go on being kept.",
         _whole(0, 10_000_000),
     )
+    egress_deny: str | None = _setting(
+        None,
+        "Networks and addresses that no flow may reach, comma-separated, such as 10.0.0.0/8,192.168.1.5; link-local, "
+        "cloud metadata, multicast, unspecified and reserved addresses are refused whatever the settings say.",
+        _networks,
+    )
+    egress_allow: str | None = _setting(
+        None, "The only networks and addresses that flows may reach, comma-separated; all others by default.", _networks
+    )
     grace_seconds: int = _setting(10, "How long a `finally_step` may run after a stop.", _whole(1, 3600))
+
+    octoflow_url: str | None = _setting(
+        None, "The service that `octoflow jobs` asks; without it, the data folder of this machine.", _service_url
+    )
+    octoflow_token: str | None = _setting(
+        None, "The token that `octoflow jobs` shows to that service, API_TOKEN by default.", _header, secret=True
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -136,9 +197,7 @@ class Settings:
         environment = os.environ if environment is None else environment
         values: dict[str, Any] = {}
         for setting in fields(cls):
-            names = (setting.name.upper(), setting.metadata["variable"])
-            variable = next((name for name in names if name and environment.get(name, "").strip()), None)
-            if variable:
+            if variable := _variable_of(setting, environment):
                 text = environment[variable].strip()
                 try:
                     values[setting.name] = setting.metadata["read"](text)
@@ -146,6 +205,13 @@ class Settings:
                     shown = f"{variable}={text!r}" if setting.repr else variable
                     raise SettingInvalid(f"{shown} {error}.") from error
         return cls(**values)
+
+    @classmethod
+    def variables(cls, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The settings that the environment sets, each with the name of the variable that does."""
+        environment = os.environ if environment is None else environment
+        found = {setting.name: _variable_of(setting, environment) for setting in fields(cls)}
+        return {name: variable for name, variable in found.items() if variable}
 
     def __post_init__(self) -> None:
         data = Path(os.path.abspath(self.data_path))
@@ -174,9 +240,11 @@ class Settings:
         return self.jobs_db_path.parent / ".octoflow"
 
     def make_folders(self) -> None:
-        """Make the folders that are missing; StorageDown names one that cannot be made."""
-        for folder in (self.data_path, self.flows_path, self.templates_path, self.log_path, self.run_path / "owners"):
+        """Make the folders that are missing; StorageDown names one that cannot be made and that jobs need."""
+        for folder in (self.data_path, self.flows_path, self.templates_path, self.run_path / "owners"):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StorageDown(f"The folder {folder} cannot be made: {error.strerror}.") from error
+        with suppress(OSError):  # The log says itself that it cannot be written, and nobody waits for it.
+            self.log_path.mkdir(parents=True, exist_ok=True)

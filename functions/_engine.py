@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import atexit
 import logging
+from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
 from engine.errors import OctoflowError, Unavailable
+from engine.service_log import ServiceLog, begin_from_environment
 
 if TYPE_CHECKING:
     from engine.orchestrator import Orchestrator
@@ -30,7 +32,9 @@ UNEXPECTED = NotReady("The engine could not be made; the service log says why.")
 class ProcessEngine:
     """One engine, and the thread that starts it a moment after the first answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, begin_log: Callable[[], ServiceLog | None] = lambda: None) -> None:
+        """`begin_log` is called before the first engine is made, and gives the log that is to hide its secrets."""
+        self._begin_log = begin_log
         self._lock = Lock()
         self._engine: Orchestrator | None = None
         self._attempts = 0
@@ -80,7 +84,10 @@ class ProcessEngine:
 
         self._failure = UNEXPECTED
         try:
+            service_log = self._begin_log()
             self._engine = Orchestrator.from_environment()
+            if service_log is not None:
+                service_log.mask = self._engine.mask
             atexit.register(self.close)
         except OctoflowError as error:
             self._failure = error
@@ -100,5 +107,5 @@ class ProcessEngine:
             wait = min(max(1.0, wait * 2), LONGEST_WAIT_SECONDS)
 
 
-PROCESS = ProcessEngine()
+PROCESS = ProcessEngine(begin_from_environment)
 """Of this process, which is the one place where there can only be one."""

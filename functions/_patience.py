@@ -49,10 +49,9 @@ class Patience:
                 self._changed.wait_for(lambda: bool(self._reading))
                 now = monotonic()
                 late = [client for end, client in self._reading.values() if now >= end]
-            for client in late:
-                with suppress(OSError):
-                    client.shutdown(socket.SHUT_RD)
-            with self._changed:
+                for client in late:  # Within the lock: a socket whose reader has just left is the next request's.
+                    with suppress(OSError):
+                        client.shutdown(socket.SHUT_RD)
                 self._changed.wait_for(lambda: not self._reading, LOOK_SECONDS)
 
 

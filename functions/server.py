@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from gunicorn.glogging import Logger
+
+from engine import service_log
 from engine.errors import SettingInvalid
 from engine.settings import Settings
 
@@ -27,6 +30,19 @@ limit_request_line = 8190
 accesslog = None
 errorlog = "-"
 loglevel = _settings.log_level.lower()
+
+
+class ServiceLogger(Logger):  # type: ignore[misc]
+    """gunicorn's own lines go into the service log; it sets this up before it forks and at each reload."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+        service_log.begin(_settings)
+
+
+logger_class = ServiceLogger
 control_socket_disable = True
 proc_name = "octoflow"
 

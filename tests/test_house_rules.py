@@ -148,6 +148,7 @@ def test_the_script_that_pyproject_names_is_there() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     module, function = project["scripts"]["octoflow"].split(":")
 
-    tree = ast.parse((PROJECT / f"{module.replace('.', '/')}.py").read_text())
+    place = PROJECT / module.replace(".", "/")
+    tree = ast.parse((place / "__init__.py" if place.is_dir() else place.with_suffix(".py")).read_text())
 
     assert function in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}

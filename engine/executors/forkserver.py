@@ -27,8 +27,10 @@ def main(control_fd: int) -> None:
     wakeup_read, wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wakeup_write)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for ignored in (signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
+    # Children inherit this: a stop that is sent to a newborn one waits until its job has a handler, and is not ignored.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     _preload()
     with selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)

@@ -178,7 +178,11 @@ class LocalExecutor:
         try:
             self.supervise(claim)
         except Exception:
-            log.exception("job %s: its supervisor failed; the sweep closes it when its lease has ended", claim.id)
+            log.exception(
+                "job %s: its supervisor failed; the sweep closes it when its lease has ended",
+                claim.id,
+                extra={"job": claim.id},
+            )
 
     def _claim(self) -> Claim | None:
         now = self._clock.now()

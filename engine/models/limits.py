@@ -22,6 +22,9 @@ class RunLimits:
     max_file_bytes: int = 100_000_000
     max_log_lines: int = 100_000
     max_recorded_steps: int = 1_000
+    egress_deny: str = ""
+    """Networks that no flow may reach, comma-separated; `egress_allow` are the only ones that it may, when given."""
+    egress_allow: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> RunLimits:
@@ -44,4 +47,6 @@ class RunLimits:
             max_file_bytes=settings.max_file_bytes,
             max_log_lines=settings.max_log_lines,
             max_recorded_steps=settings.max_recorded_steps,
+            egress_deny=settings.egress_deny or "",
+            egress_allow=settings.egress_allow or "",
         )

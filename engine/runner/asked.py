@@ -12,6 +12,7 @@ from engine.models.flow import StepSpec
 from engine.models.job import Json
 from engine.runner.endings import Stopped
 from engine.runner.job import JobRun
+from engine.runner.secrets import secret_fields
 
 if TYPE_CHECKING:
     import requests
@@ -68,7 +69,7 @@ class Asked:
         return templating.jq_all(expression, value)
 
     def secret(self, name: str) -> dict[str, str]:
-        return self.job.host.secret(name)
+        return secret_fields(self.job.host, name)
 
     def http(self) -> requests.Session:
         return self.job.session()

@@ -44,8 +44,11 @@ class Host(Protocol):
     def sync(self) -> None:
         """Return when everything said so far is on disk."""
 
-    def secret(self, name: str) -> dict[str, str]:
-        """A secret's fields; StepFailed when there is none of this name."""
+    def secret(self, name: str) -> dict[str, Json]:
+        """A secret as its keeper gives it; StepFailed when there is none of this name."""
+
+    def hide(self, values: list[str], pairs: list[tuple[str, str]]) -> None:
+        """Return when these values, and users with passwords, are masked in everything that is kept."""
 
     def stopping(self) -> None:
         """Say that the stop was heard: what is left is the `finally_step`."""

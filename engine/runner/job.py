@@ -60,7 +60,7 @@ class JobRun:
         """One HTTP session for the job: connections are kept for its steps, and closed at its end."""
         with self._opening:  # The threads of a loop ask at the same moment.
             if self._session is None:
-                self._session = _new_session()
+                self._session = _new_session(self.limits)
             return self._session
 
     def close(self) -> None:
@@ -94,15 +94,11 @@ class JobRun:
             self.host.emit(LogLine(self.host.now(), "warning", message, step))
 
 
-def _new_session() -> requests.Session:
-    import requests
-    from requests.adapters import HTTPAdapter
+def _new_session(limits: RunLimits) -> requests.Session:
+    from engine.egress import Egress
+    from engine.egress.adapter import open_session
 
-    session = requests.Session()
-    session.trust_env = False
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=16, pool_maxsize=64))
-    return session
+    return open_session(Egress.of(limits.egress_deny, limits.egress_allow))
 
 
 @lru_cache(maxsize=256)

@@ -7,22 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from urllib.parse import urlsplit
 
+from engine.egress.hosts import checked
 from engine.errors import SecretMissing, SecretUnavailable
 from engine.models.job import Json
 from engine.reading import Marked, ReadingError, decode, read_document
+from engine.secrets.fields import NEEDED, hidden_pairs, hidden_values
 
 VAULT = "hashicorp-vault"
 TYPES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "credential": (("username", "password"), ()),
-    "token": (("token",), ()),
-    "api-key": (("key", "value"), ()),
+    **{kind: (needed, ()) for kind, needed in NEEDED.items()},
     VAULT: (("uri",), ("jq_expression",)),
 }
 """Each type's fields: those it needs, and those it may have."""
-
-HIDDEN = ("password", "token", "value")
-"""The fields whose values are secret; a user's name and a header's are not."""
 
 Stamp = tuple[int, int, int, int]
 UNREADABLE: Stamp = (0, 0, 0, 0)
@@ -49,7 +47,7 @@ class SecretFile:
         self._pairs: dict[tuple[str, str], None] = {}
 
     def get(self, name: str) -> dict[str, str]:
-        """A secret's fields, `type` among them. Raises SecretMissing, SecretUnavailable."""
+        """A secret's fields as the file has them, `type` among them. Raises SecretMissing, SecretUnavailable."""
         content = self._read()
         if content.broken is not None:
             raise SecretUnavailable(f"secret {name!r} is not available: {content.broken}")
@@ -60,12 +58,7 @@ class SecretFile:
                 raise SecretMissing(f"secret {name!r} is not there: there is no {self._path.name} (SECRETS_PATH)")
             known = ", ".join(content.secrets) or "nothing"
             raise SecretMissing(f"secret {name!r} is not in {self._path.name} (it has: {known})")
-        secret = dict(content.secrets[name])
-        if secret["type"] == VAULT:
-            raise SecretUnavailable(
-                f"secret {name!r} is not available: secrets in HashiCorp Vault need a later version"
-            )
-        return secret
+        return dict(content.secrets[name])
 
     def names(self) -> list[str]:
         """The names of the secrets that can be read, in the file's order."""
@@ -123,9 +116,8 @@ class SecretFile:
 
     def _remember(self, content: _Content) -> None:
         for secret in content.secrets.values():
-            self._hidden.update((secret[key], None) for key in HIDDEN if key in secret)
-            if secret["type"] == "credential":
-                self._pairs[secret["username"], secret["password"]] = None
+            self._hidden.update((value, None) for value in hidden_values(secret))
+            self._pairs.update((pair, None) for pair in hidden_pairs(secret))
 
 
 def _unreadable(name: str, error: ReadingError) -> str:
@@ -163,9 +155,37 @@ def _secret(entry: Json) -> tuple[dict[str, str] | None, str | None]:
         return None, f"type must be one of {', '.join(TYPES)}"
     needed, allowed = TYPES[kind]
     del fields["type"]
+    try:
+        hosts = {"hosts": _hosts(fields.pop("hosts"))} if "hosts" in fields else {}
+    except ValueError as error:
+        return None, str(error)
     if unknown := [key for key in fields if key not in (*needed, *allowed)]:
         return None, f"a secret of type {kind} has {', '.join(needed + allowed)}, not {', '.join(unknown)}"
     for key in (*needed, *fields):
         if not isinstance(fields.get(key), str) or not fields[key]:
             return None, f"{key} must be given, and must be text"
-    return {"type": kind, **fields}, None
+    if kind == VAULT and not _is_vault_uri(fields["uri"]):
+        return None, "uri must be scheme and host, then /v1/ and a path: https://vault.example.com/v1/secret/data/name"
+    return {"type": kind, **fields, **hosts}, None
+
+
+def _hosts(value: Json) -> str:
+    """The hosts that the secret may travel to, comma-joined; ValueError when it is no list of them."""
+    if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
+        raise ValueError("hosts must be a list of host names, such as [host.example.com, '*.example.com']")
+    return ",".join(checked(item) for item in value)
+
+
+def _is_vault_uri(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        parts.port  # noqa: B018  It is read when it is asked for, and may be none.
+    except ValueError:
+        return False
+    is_plain = uri.isprintable() and not set(uri) & set(" @#\\")
+    return (
+        is_plain
+        and parts.scheme in ("http", "https")
+        and bool(parts.hostname)
+        and parts.path[:4] == "/v1/" < parts.path
+    )

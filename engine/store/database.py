@@ -101,6 +101,7 @@ class Database:
         with self.read() as connection:
             problem = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
         if problem != "ok":
+            problem = str(problem).splitlines()[-1]  # The first line only says in which database of the connection.
             raise DatabaseRefused(
                 f"{self.place} is damaged ({problem}). Put a backup in its place; it is left as it is."
             )

@@ -33,6 +33,7 @@ class HeldRow:
 
     def __init__(self, claim: Claim, tools: Tools) -> None:
         self._claim = claim
+        self._log = logging.LoggerAdapter(log, {"job": claim.id})
         self._jobs = tools.jobs
         self._clock = tools.clock
         self._key = (claim.id, claim.owner, claim.epoch)
@@ -68,7 +69,7 @@ class HeldRow:
         try:
             self._record()
         except Unavailable as error:
-            log.warning("job %s: %s Its events are kept and tried again.", self._claim.id, error)
+            self._log.warning("job %s: %s Its events are kept and tried again.", self._claim.id, error)
             self._flush_at = self._clock.monotonic() + RETRY_SECONDS
 
     def flush_now(self) -> None:
@@ -97,7 +98,7 @@ class HeldRow:
             except Unavailable as error:
                 if self._clock.now() > self._lease_until:
                     raise LeaseLost from error
-                log.warning("job %s: %s Trying again.", self._claim.id, error)
+                self._log.warning("job %s: %s Trying again.", self._claim.id, error)
                 self._clock.wait(Flag(), RETRY_SECONDS)
 
     def _record(self) -> None:
@@ -127,7 +128,7 @@ class HeldRow:
         try:
             state = self._jobs.renew(*self._key, until)
         except Unavailable as error:
-            log.warning("job %s: the lease could not be renewed: %s", self._claim.id, error)
+            self._log.warning("job %s: the lease could not be renewed: %s", self._claim.id, error)
             if self._clock.now() > self._lease_until:
                 raise LeaseLost from error
             self._renew_at = self._clock.monotonic() + RETRY_SECONDS

@@ -27,6 +27,7 @@ class Supervision:
 
     def __init__(self, claim: Claim, tools: Tools, observer: Observer | None = None) -> None:
         self._claim = claim
+        self._log = logging.LoggerAdapter(log, {"job": claim.id})
         self._tools = tools
         self._observer = observer
         self._row = HeldRow(claim, tools)
@@ -52,11 +53,12 @@ class Supervision:
             except LeaseLost:
                 raise
             except Exception:
-                log.exception("job %s: its supervisor failed", self._claim.id)
+                log.exception("job %s: its supervisor failed", self._claim.id, extra={"job": self._claim.id})
                 outcome = self._give_up()
+            self._log_end(outcome)
             return outcome
         except LeaseLost:
-            log.warning("job %s: the lease was lost; another process has taken the job over", self._claim.id)
+            self._log.warning("job %s: the lease was lost; another process has taken the job over", self._claim.id)
             return None
         finally:
             self._order.close()
@@ -171,6 +173,13 @@ class Supervision:
         self._row.finish(outcome)
         return outcome
 
+    def _log_end(self, outcome: Outcome) -> None:
+        claim = self._claim
+        reason = f" ({outcome.reason})" if outcome.reason else ""
+        seconds = (self._tools.clock.now() - claim.start_time).total_seconds()
+        end = (claim.id, claim.path, outcome.status, reason, seconds)
+        self._log.info("job %s of %s has ended: %s%s after %.3f s", *end)
+
     # The conversation with a worker
 
     def _converse(
@@ -239,6 +248,9 @@ class Supervision:
                 worker.channel.send(({}, b""))
             case "secret":
                 worker.channel.send((self._secret(frame.head["name"]), b""))
+            case "hide":
+                self._tools.secrets.hide(frame.head["values"], [(user, word) for user, word in frame.head["pairs"]])
+                worker.channel.send(({}, b""))
             case _:
                 event = decode_event(frame)
                 if event is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -84,7 +84,8 @@ class Masker(Protocol):
 class Secrets(Protocol):
     """The keeper of secrets."""
 
-    def get(self, name: str) -> dict[str, str]: ...
+    def get(self, name: str) -> dict[str, Json]: ...
+    def hide(self, values: Iterable[str], pairs: Iterable[tuple[str, str]]) -> None: ...
     def mask(self) -> Masker: ...
 
 

@@ -23,7 +23,9 @@ def start(data: Path) -> Iterator[Callable[..., Service]]:
     """Starts services over the data folder: `start()`, or `start("functions-framework", target="launch_job")`."""
     started: list[Service] = []
 
-    def begin(kind: str = "serve", *, target: str = "api", wait: str = "/healthz", **settings: str) -> Service:
+    def begin(
+        kind: str = "serve", *, target: str = "api", wait: str = "/healthz", cwd: Path | None = None, **settings: str
+    ) -> Service:
         port = free_port()
         environment = {
             "PATH": f"{BIN}:/usr/bin:/bin",
@@ -38,7 +40,7 @@ def start(data: Path) -> Iterator[Callable[..., Service]]:
         else:
             source = str(ROOT / "functions" / "main.py")
             command = [str(BIN / kind), "--source", source, "--target", target, "--port", str(port)]
-        service = Service(data, command, port, environment)
+        service = Service(data, command, port, environment, cwd)
         started.append(service)
         until(lambda: answers(service, wait), 30, service.text)
         return service

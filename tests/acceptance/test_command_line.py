@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import pytest
-from services import BIN, flow, until
+from services import BIN, TOKEN, flow, until
 
 
 @pytest.fixture
@@ -136,3 +136,100 @@ def test_a_tick_without_a_service_closes_lost_jobs_and_runs_pending_ones(data, o
 
 def test_db_upgrade_may_be_run_any_number_of_times(octoflow):
     assert [octoflow("db", "upgrade").returncode for _ in range(2)] == [0, 0]
+
+
+@pytest.mark.parametrize("way", ["service", "folder"])
+def test_the_verbs_of_jobs_are_the_same_over_http_and_on_the_data_folder(data, octoflow, start, way):
+    flow(
+        data,
+        "slow.yml",
+        "name: slow\nsteps:\n  - {name: say, type: debug, debug: {data_key: __input__, type: text}}\n"
+        "  - {name: wait, type: sleep, sleep: {seconds: 60}}\n",
+    )
+    service = start()
+    where = {"OCTOFLOW_URL": service.url, "OCTOFLOW_TOKEN": TOKEN} if way == "service" else {}
+    job = service.launch("slow.yml", "hello there")
+    service.running_step(job, "wait")
+
+    listed = octoflow("jobs", "list", "--state", "running", "--json", **where)
+    shown = octoflow("jobs", "show", job, **where)
+    early = octoflow("jobs", "delete", job, **where)
+    cancelled = octoflow("jobs", "cancel", job, **where)
+    followed = octoflow("jobs", "logs", job, "--follow", **where)
+    after = octoflow("jobs", "list", **where)
+    whole = octoflow("jobs", "show", job, "--json", **where)
+    expected = service.job(job)
+    deleted = octoflow("jobs", "delete", job, **where)
+    gone = octoflow("jobs", "show", job, **where)
+
+    assert [each["id"] for each in json.loads(listed.stdout)] == [job]
+    assert "status:   running\n" in shown.stdout
+    assert (early.returncode, early.stderr.count("\n")) == (1, 1)
+    assert cancelled.stdout == f"The job {job} is stopping.\n"
+    assert "hello there" in followed.stdout
+    assert f"{job}  slow.yml  cancelled" in after.stdout
+    assert json.loads(whole.stdout) == expected
+    assert deleted.stdout == f"The job {job} is deleted.\n"
+    assert (gone.returncode, gone.stderr) == (1, f"octoflow: There is no job '{job}'.\n")
+    assert [done.returncode for done in (listed, shown, cancelled, followed, after, whole, deleted)] == [0] * 7
+
+
+def test_both_ways_list_the_same(data, octoflow, start):
+    flow(data, "f.yml", "name: f\nsteps:\n  - {name: s, type: set_fact, set_fact: {value: 1}}\n")
+    service = start(TIMEZONE="Europe/Berlin")
+    service.run("f.yml", {"a": 1})
+    service.run("f.yml")
+
+    over_http = octoflow("jobs", "list", "--json", OCTOFLOW_URL=service.url, API_TOKEN=TOKEN)
+    on_the_folder = octoflow("jobs", "list", "--json", TIMEZONE="Europe/Berlin")
+
+    assert json.loads(over_http.stdout) == json.loads(on_the_folder.stdout) == service.get("/api/jobs").json()["jobs"]
+
+
+def test_a_wrong_token_and_a_dead_service_are_one_sentence(octoflow, start):
+    service = start()
+    refused = octoflow("jobs", "list", OCTOFLOW_URL=service.url, OCTOFLOW_TOKEN="wrong")
+    service.stop()
+    dead = octoflow("jobs", "list", OCTOFLOW_URL=service.url)
+
+    assert refused.stderr.startswith(f"octoflow: The service at {service.url} refuses the token; set OCTOFLOW_TOKEN: ")
+    assert dead.stderr == f"octoflow: The service at {service.url} cannot be reached: Connection refused.\n"
+    assert (refused.returncode, dead.returncode) == (1, 1)
+
+
+def test_a_reader_that_has_enough_is_no_error(data, octoflow):
+    flow(data, "f.yml", "name: f\nsteps:\n  - {name: s, type: set_fact, set_fact: {value: 1}}\n")
+    octoflow("run", "f.yml")
+    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "DATA_PATH": str(data)}
+
+    with subprocess.Popen(
+        [BIN / "octoflow", "jobs", "list"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+
+    assert errors == b""
+
+
+def test_validate_says_what_is_wrong_before_anybody_launches_it(data, octoflow):
+    flow(data, "good.yml", "name: good\nsteps:\n  - {name: s, type: set_fact, set_fact: {value: 1}}\n")
+    flow(data, "bad.yml", "name: bad\nsteps:\n  - {name: s, type: set_fact, set_fact: {valeu: 1}}\n")
+
+    good, bad, usage = (
+        octoflow("validate", "good.yml"),
+        octoflow("validate", "data/flows"),
+        octoflow("validate", "no.yml"),
+    )
+
+    assert [done.returncode for done in (good, bad, usage)] == [0, 1, 2]
+    assert "data/flows/bad.yml:3:" in bad.stdout
+    assert "did you mean 'value'?" in bad.stdout
+    assert not list(data.glob("jobs.sqlite*"))
+
+
+def test_config_shows_what_would_be_used(octoflow):
+    done = octoflow("config", API_TOKEN=TOKEN, GRACE_SECONDS="3")
+
+    assert done.returncode == 0
+    assert any(line.split()[:3] == ["GRACE_SECONDS", "3", "GRACE_SECONDS"] for line in done.stdout.splitlines())
+    assert TOKEN not in done.stdout

@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import count
 from threading import Event as Flag
@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from engine import child as child_module
 from engine.checking.whole import revision_of
 from engine.child import FLUSH_EVENTS, ChildHost
 from engine.errors import StepFailed
@@ -77,10 +78,11 @@ class Forked:
         """Everything that is said until the process ends; a `sync` is answered."""
         frames: list[Frame] = []
         with pytest.raises(ChannelClosed, match="closed the connection"):
-            frames.extend(iter(self._receive_and_answer, None))
+            frames.extend(iter(self.answer, None))
         return frames
 
-    def _receive_and_answer(self) -> Frame:
+    def answer(self) -> Frame:
+        """What is said next; a `sync` is answered."""
         frame = self.channel.receive()
         if frame.head["kind"] == "sync":
             self.channel.send(({}, b""))
@@ -174,6 +176,15 @@ def test_a_secret_is_asked_for_by_its_name(host, pair):
 
     assert host.secret("key") == {"type": "token", "token": "t"}
     assert pair[0].receive().head == {"kind": "secret", "name": "key"}
+
+
+def test_what_is_to_be_masked_is_said_and_waited_for(host, pair):
+    pair[0].send(({}, b""))
+
+    host.hide(["word"], [("bob", "word")])
+
+    assert pair[0].receive().head == {"kind": "hide", "values": ["word"], "pairs": [["bob", "word"]]}
+    assert pair[1].drain() == []
 
 
 def test_a_secret_that_is_not_there_is_an_error_in_its_keepers_words(host, pair):
@@ -459,6 +470,48 @@ def test_a_job_that_is_stopped_says_the_word_runs_its_finally_step_and_sends_its
     assert [frame.head["kind"] for frame in frames] == ["stopping", "StepEnded", "StepStarted", "sync"]
     assert (result.head["status"], result.head["reason"]) == ("failed", "stopped")
     assert b'"a":1,"tidy":1' in result.payload
+
+
+# How long a process is kept
+
+
+def play_jobs(channel: Channel, server_pid: int, **constants: int) -> None:
+    """What a job process does, under these constants."""
+    for name, value in constants.items():
+        setattr(child_module, name, value)
+    child_module.main(channel.fileno(), server_pid)
+
+
+def run_jobs(child: Forked, *texts: str) -> list[bool]:
+    """Whether the child says of itself after each job that it may be used again."""
+    said = []
+    for text in texts:
+        head = {**job(text), "limits": asdict(RunLimits(data_path="/")), "memory_bytes": 4 << 30}
+        child.channel.send((head, b"null"))
+        while (frame := child.answer()).head["kind"] != "result":
+            pass
+        assert frame.head["status"] == "success"
+        said.append(frame.head["reusable"])
+    return said
+
+
+SMALL = "steps: [{name: v, type: jq, jq: {expression: '1'}}]"
+LARGE = "steps: [{name: v, type: jq, jq: {expression: '\"x\" * 200000000 | length'}}]"
+
+
+def test_a_process_is_replaced_after_so_many_jobs(fork):
+    server = os.getpid()
+    child = fork(lambda channel: play_jobs(channel, server, JOBS_PER_CHILD=3, MEMORY_TO_KEEP=4 << 30))
+
+    assert run_jobs(child, SMALL, SMALL, SMALL) == [True, True, False]
+    assert child.hear_all() == []
+
+
+def test_a_process_is_replaced_after_a_job_that_took_much_memory(fork):
+    server, usual = os.getpid(), child_module._peak_memory()
+    child = fork(lambda channel: play_jobs(channel, server, MEMORY_TO_KEEP=usual + (100 << 20)))
+
+    assert run_jobs(child, SMALL, LARGE, SMALL) == [True, False, False]
 
 
 SLEEPY = """

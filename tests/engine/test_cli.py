@@ -103,6 +103,29 @@ def test_a_flow_outside_the_flows_folder_is_told_of(data, tmp_path, capsys):
     assert f"outside.yml is not below FLOWS_PATH ({data}/flows)" in capsys.readouterr().err
 
 
+def test_a_flow_may_be_named_by_its_whole_path(data):
+    assert cli.main(["run", str(data / "flows" / "quick.yml")]) == 0
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "", "\x1b[2J"])
+def test_a_name_that_no_file_can_have_is_one_sentence(data, capsys, name):
+    assert cli.main(["run", name]) == 1
+
+    printed = capsys.readouterr().err
+    assert printed.startswith("octoflow: ")
+    assert printed.count("\n") == 1
+    assert not {"\0", "\x1b"} & {*printed}
+
+
+def test_what_a_job_logs_does_not_steer_the_terminal(data, capsys):
+    debug = "name: d\nsteps:\n  - {name: s, type: debug, debug: {data_key: __input__, type: text}}\n"
+    (data / "flows" / "debug.yml").write_text(debug)
+
+    cli.main(["run", "debug.yml", "--data", '"\\u001b[2Jgone\\ud800"'])
+
+    assert "\\x1b[2Jgone" in capsys.readouterr().err
+
+
 def test_signals_are_handled_as_before_after_a_run(data):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
 

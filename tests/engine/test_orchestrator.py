@@ -32,6 +32,7 @@ from engine.errors import (
     StorageDown,
     Unauthenticated,
 )
+from engine.executors.local import LocalExecutor
 from engine.executors.owner import OwnerFile, live_owners
 from engine.files import probe_writable
 from engine.models.access import Role
@@ -100,12 +101,13 @@ def born_running(engine, owner, path="quick.yml", **fields):
 
 
 def test_a_new_data_folder_gets_its_folders_and_its_database(tmp_path):
+    before = threading.active_count()
     engine = Orchestrator(Settings(data_path=tmp_path / "new"))
     engine.close()
 
     made = {path.name for path in (tmp_path / "new").iterdir()}
     assert {"flows", "templates", "logs", ".octoflow", "jobs.sqlite"} <= made
-    assert threading.active_count() == 1
+    assert threading.active_count() == before
 
 
 def test_the_environment_describes_an_engine(tmp_path, monkeypatch):
@@ -186,6 +188,18 @@ def test_closing_ends_what_runs_with_its_finally_step(make, data):
     assert (data / "tidied.txt").exists()
 
 
+def test_a_close_waits_as_long_as_the_grace_asks_for(make, monkeypatch):
+    asked = []
+    monkeypatch.setattr(LocalExecutor, "close", lambda executor: asked.append(executor._stop_seconds))
+    engine = make(grace_seconds=20)
+    engine.launch("quick.yml")
+
+    engine.close()
+    monkeypatch.undo()
+
+    assert asked == [23]
+
+
 def test_a_signals_handler_may_stop_what_runs_whatever_it_interrupted(engine):
     stopped = threading.Event()
 
@@ -197,6 +211,52 @@ def test_a_signals_handler_may_stop_what_runs_whatever_it_interrupted(engine):
         threading.Thread(target=handler, daemon=True).start()
 
         assert stopped.wait(5)
+
+
+def test_what_was_stopped_before_it_began_does_not_begin(engine):
+    engine.stop_running(Reason.CANCELLED)
+
+    job_id, outcome = engine.run("quick.yml")
+
+    assert (outcome.status, outcome.reason) == (Status.CANCELLED, Reason.CANCELLED)
+    assert engine.job(job_id)[1] == []
+
+
+def test_a_start_settles_what_dead_owners_left_without_a_tick(engine):
+    owners = engine.settings.run_path / "owners"
+    (owners / f"{DEAD.id}.lock").touch()
+    lost = born_running(engine, DEAD, lock_slots=("quick.yml#0",))
+
+    engine.start()
+
+    job, _ = engine.job(lost)
+    assert (job.state, job.status, job.reason) == (State.FINISHED, Status.FAILED, Reason.WORKER_LOST)
+    assert not (owners / f"{DEAD.id}.lock").exists()
+
+
+def test_a_damaged_database_is_refused_at_the_start_and_from_then_on(make, data):
+    damage(make(), data / "jobs.sqlite")
+    engine = make(flow_max_workers=1)
+    before = threading.active_count()
+    refusal = f"The database {data}/jobs.sqlite is damaged \\(.+\\)\\. Put a backup in its place; it is left as it is"
+
+    for verb in (engine.start, engine.readiness, lambda: engine.launch("quick.yml")):
+        with pytest.raises(DatabaseRefused, match=refusal):
+            verb()
+
+    assert threading.active_count() == before
+
+
+def damage(engine, file):
+    """Write garbage into the middle of the database, where the logs of a job are."""
+    canary = "a line of the log "
+    for number in range(20):
+        engine.cancel(engine.launch("quick.yml", {"canary": f"{canary}{number} " * 40}))
+    engine.close()
+    content = bytearray(file.read_bytes())
+    page = content.rindex(canary.encode()) // 4096 * 4096
+    content[page : page + 4096] = b"\xff" * 4096
+    file.write_bytes(content)
 
 
 # Launches
@@ -546,6 +606,21 @@ def test_what_is_due_is_left_to_a_service_that_lives(make):
     service.close()
 
     assert engine.job(queued)[0].state is State.PENDING
+
+
+def test_what_is_due_is_run_beside_a_run_of_one_flow(make):
+    alone, engine = make(), make(flow_max_workers=1)
+    lasting = threading.Thread(target=alone.run, args=("slow.yml",))
+    lasting.start()
+    until(lambda: alone.count_jobs(JobFilter(state=State.RUNNING)))
+    queued = alone.launch("quick.yml")
+
+    engine.run_due()
+    states = [engine.job(queued)[0].state, engine.jobs(JobFilter(path="slow.yml"))[0].state]
+    alone.stop_running(Reason.CANCELLED)
+    lasting.join(20)
+
+    assert states == [State.FINISHED, State.RUNNING]
 
 
 # Readiness

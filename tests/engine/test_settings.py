@@ -19,6 +19,11 @@ SAMPLES = {
     "job_memory_mb": ("64", 64),
     "sqlalchemy_database_uri": ("mysql+pymysql://user@host/name", "mysql+pymysql://user@host/name"),
     "api_protocol": ("http, https", "http, https"),
+    "log_max_bytes": ("7000", 7000),
+    "egress_deny": ("10.0.0.0/8, ::1", "10.0.0.0/8,::1"),
+    "egress_allow": ("127.0.0.1", "127.0.0.1"),
+    "hashicorp_vault_cacert": ("/some/ca.pem", Path("/some/ca.pem")),
+    "octoflow_url": ("https://octoflow.example.com/", "https://octoflow.example.com"),
 }
 PATHS = [field.name for field in fields(Settings) if field.name.endswith(("_path", "_file")) and field.default is None]
 

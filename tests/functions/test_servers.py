@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import signal
 import socket
 import subprocess
@@ -242,6 +243,17 @@ def test_a_setting_that_cannot_be_used_stops_the_server_with_one_line():
 
     assert run.returncode == 1
     assert run.stderr.strip() == "octoflow: API_PORT='abc' must be a whole number."
+
+
+@pytest.mark.parametrize(("grace", "seconds"), [("", 14), ("60", 64)])
+def test_the_server_waits_longer_than_the_engine_which_waits_longer_than_a_finally_step(monkeypatch, grace, seconds):
+    monkeypatch.setenv("GRACE_SECONDS", grace)
+    settings = Settings.from_environment()
+
+    served = runpy.run_path(str(ROOT / "functions" / "server.py"))
+
+    assert served["graceful_timeout"] == seconds
+    assert seconds > settings.stop_seconds > settings.grace_seconds + 2
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 class Service:
     """A running service and how to talk to it."""
 
-    def __init__(self, data: Path, command: list[str], port: int, environment: dict[str, str]) -> None:
+    def __init__(
+        self, data: Path, command: list[str], port: int, environment: dict[str, str], cwd: Path | None = None
+    ) -> None:
         self.data = data
         self.url = f"http://127.0.0.1:{port}"
         self.log = data.parent / f"service-{port}.log"
@@ -32,7 +34,7 @@ class Service:
         self.session.headers["Authorization"] = f"Bearer {TOKEN}"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command, env=environment, stdout=log, stderr=log, start_new_session=True, cwd=data.parent
+                command, env=environment, stdout=log, stderr=log, start_new_session=True, cwd=cwd or data.parent
             )
 
     def get(self, path: str, **options: Any) -> requests.Response:

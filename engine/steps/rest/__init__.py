@@ -13,7 +13,7 @@ from engine.models.flow import Run
 from engine.models.job import Json
 from engine.steps import Step
 from engine.steps.rest.content import rendered_body, text_of
-from engine.steps.rest.request import Request
+from engine.steps.rest.request import Credential, Request
 
 Method = Literal["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 
@@ -50,9 +50,8 @@ class Authentication(BaseModel):
     secret: str = Field(min_length=1, description="The name of the secret, which must have what the type needs.")
     bearer: str = Field("Bearer", description="What stands before the token in the header.")
 
-    def header(self, run: Run) -> tuple[str, str]:
+    def header(self, secret: dict[str, str]) -> tuple[str, str]:
         """The header's name and value; StepFailed names a secret that does not fit and what it lacks."""
-        secret = run.secret(self.secret)
         match self.type:
             case "basic":
                 from base64 import b64encode
@@ -140,10 +139,13 @@ class Rest(Step, type="rest"):
         given = {name.lower() for name in headers}
         if content_type is not None and "content-type" not in given:
             headers["Content-Type"] = content_type
+        credential: Credential | None = None
         if self.authentication is not None:
-            name, value = self.authentication.header(run)
+            secret = run.secret(self.authentication.secret)
+            name, value = self.authentication.header(secret)
+            credential = Credential(self.authentication.secret, name, secret.get("hosts"))
             headers = {key: kept for key, kept in headers.items() if key.lower() != name.lower()} | {name: value}
-        return Request(self.method, self._uri(run), headers, body)
+        return Request(self.method, self._uri(run), headers, body, credential)
 
     def _uri(self, run: Run) -> str:
         uri = run.render(self.uri).strip()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from engine.egress import AddressRefused
 from engine.errors import StepFailed
 from engine.steps.rest.request import Request
 
@@ -52,6 +53,7 @@ def exchange(
     bounds = Bounds(seconds, monotonic() + seconds, max_bytes)
     for _ in range(MAX_HOPS + 1):
         with closing(_send(session, request, bounds, verify)) as response:
+            _left(request, bounds)  # Headers that were cut at the deadline look like complete ones.
             location = response.headers.get("Location") if response.status_code in REDIRECTS else None
             if location is None or not follow:
                 return _answer(response, request, location, bounds)
@@ -73,12 +75,15 @@ def _send(session: requests.Session, request: Request, bounds: Bounds, verify: b
     try:
         prepared: PreparedRequest = Draft(request.method, request.uri, request.headers, data=request.body).prepare()
         timeout: Any = Timeout(total=_left(request, bounds))
+        request.check_host(str(prepared.url))
         adapter = session.get_adapter(str(prepared.url))
         return adapter.send(
             prepared, stream=True, timeout=timeout, verify=(session.verify or True) if verify else False
         )
     except (InvalidURL, UnicodeError) as error:
         raise StepFailed(f"{request.method} {request.host}: the uri is not an address that can be called") from error
+    except AddressRefused as error:
+        raise StepFailed(f"{request.method} {request.host}: {error}") from error
     except (RequestException, HTTPError) as error:
         _explain(error, request, bounds)
 
@@ -109,6 +114,7 @@ def _body(response: requests.Response, request: Request, bounds: Bounds) -> byte
             if len(body) > bounds.max_bytes:
                 raise StepFailed(f"{request.method} {request.host}: the answer is over {bounds.max_bytes} bytes")
             if not data:
+                _left(request, bounds)  # So does a body that ends with its connection.
                 break
         if decoder:
             decoder.end()
@@ -175,7 +181,7 @@ def _explain(error: Exception, request: Request, bounds: Bounds) -> NoReturn:
     from requests import Timeout
     from urllib3.exceptions import TimeoutError as PoolTimeout
 
-    if isinstance(error, Timeout | PoolTimeout):
+    if isinstance(error, Timeout | PoolTimeout) or monotonic() >= bounds.deadline:
         raise StepFailed(_late(request, bounds.seconds)) from error
     deepest: BaseException = error
     while (deeper := deepest.__cause__ or deepest.__context__) is not None:

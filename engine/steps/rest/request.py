@@ -7,12 +7,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from engine.egress.hosts import admits
 from engine.errors import StepFailed
 
 NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
 """Headers that may go to another host; any other may hold a credential."""
 DEFAULTS = {"Accept": "application/json, */*;q=0.8", "Accept-Encoding": "gzip", "User-Agent": "octoflow"}
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """The header that holds a secret, and the hosts that it may travel to (`engine.egress.hosts`), any when None."""
+
+    secret: str
+    header: str
+    hosts: str | None
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,7 @@ class Request:
     uri: str
     headers: dict[str, str]
     body: bytes | None = None
+    credential: Credential | None = None
 
     def __post_init__(self) -> None:
         if self._parts.scheme not in ("http", "https") or not self._parts.hostname:
@@ -53,6 +64,16 @@ class Request:
         port = f":{self._parts.port}" if self._parts.port else ""
         return f"{self._parts.hostname}{port}"
 
+    def check_host(self, url: str) -> None:
+        """StepFailed when a secret may not travel to the host of this url, the one that is really called."""
+        if self.credential is None or self.credential.hosts is None:
+            return
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443)
+        if not admits(self.credential.hosts, host, port):
+            known = self.credential.hosts.replace(",", ", ")
+            raise StepFailed(f"secret {self.credential.secret!r} may not travel to {host}:{port} (its hosts: {known})")
+
     @property
     def _origin(self) -> tuple[str, str | None, int]:
         return self._parts.scheme, self._parts.hostname, self._parts.port or {"http": 80}.get(self._parts.scheme, 443)
@@ -64,8 +85,9 @@ class Request:
         if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
             method, body = "GET", None
             headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
-        target = Request(method, uri, headers, body)
+        target = Request(method, uri, headers, body, self.credential)
         if target._origin == self._origin:
             return target
-        kept = {name: value for name, value in headers.items() if name.lower() in HARMLESS}
+        harmless = HARMLESS - {self.credential.header.lower() if self.credential else ""}
+        kept = {name: value for name, value in headers.items() if name.lower() in harmless}
         return Request(method, uri, kept, body)

@@ -7,18 +7,21 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 
 import pytest
+from flows import QUICK
 from services import children_of, is_alive, until
 
 from engine.errors import Draining, Unavailable
 from engine.executors import forkserver
-from engine.executors.children import ChildPool, ForkServer
+from engine.executors.children import Child, ChildPool, ForkServer
 from engine.executors.forkserver import PID
-from engine.frames import ChannelClosed, readable
+from engine.frames import ChannelClosed, Frame, readable
+from engine.models.limits import RunLimits
 
 
 @pytest.fixture
@@ -155,6 +158,64 @@ def test_a_kill_reaches_what_the_child_has_started(pool):
 
     assert sent == [(child.pid, signal.SIGKILL)]
     assert child.exit_status(5) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("order", ["stop first", "job first"])
+@pytest.mark.parametrize("has_run", [False, True], ids=["newborn", "used"])
+def test_a_stop_around_the_beginning_of_a_job_runs_its_finally_step_and_no_other(shared, tmp_path, order, has_run):
+    shared.take().discard()  # The forkserver is there, so that a newborn child is really new.
+    child = shared.take()
+    child.channel.connection.settimeout(20)
+    if has_run:
+        child.channel.send((a_job(tmp_path, QUICK), b"null"))
+        conversation(child)
+        until(lambda: waits_for_a_job(child.pid))
+
+    verbs = [child.stop, lambda: child.channel.send((a_job(tmp_path, ACTING), b"null"))]
+    os.kill(child.pid, signal.SIGSTOP)  # Else a quick one has begun before the stop is sent.
+    for verb in verbs if order == "stop first" else reversed(verbs):
+        verb()
+    os.kill(child.pid, signal.SIGCONT)
+    said = conversation(child)
+
+    assert [frame.head.get("name", frame.head["kind"]) for frame in said if frame.head["kind"] != "sync"] == [
+        "stopping", "tidy", "StepEnded", "result",
+    ]  # fmt: skip
+    assert said[-1].head["reason"] == "stopped"
+    assert [path.name for path in tmp_path.iterdir()] == ["tidied.txt"]
+
+
+ACTING = """
+finally_step: tidy
+steps:
+  - {name: act, type: file, file: {path: acted.txt, mode: append, data_key: __job_id__}}
+  - {name: tidy, type: file, file: {path: tidied.txt, mode: append, data_key: __job_id__}}
+"""
+
+
+def a_job(folder: Path, text: str) -> dict:
+    """What a supervisor sends."""
+    return {
+        "job_id": "j", "path": "f.yml", "revision": text, "documents": {text: {"text": text, "parts": {}}},
+        "timestamp": "", "timeout_seconds": 60, "first_number": 1, "finally_only": False, "errors": [],
+        "limits": asdict(RunLimits(data_path=str(folder))), "memory_bytes": 256 << 20,
+    }  # fmt: skip
+
+
+def conversation(child: Child) -> list[Frame]:
+    """Everything the child says up to its result; a `sync` is answered."""
+    frames = [child.channel.receive()]
+    while frames[-1].head["kind"] != "result":
+        if frames[-1].head["kind"] == "sync":
+            child.channel.send(({}, b""))
+        frames.append(child.channel.receive())
+    return frames
+
+
+def waits_for_a_job(pid: int) -> bool:
+    """Whether it sleeps and keeps stops for its next job."""
+    status = dict(row.split(":\t", 1) for row in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return status["State"].startswith("S") and bool(int(status["SigBlk"], 16) >> signal.SIGTERM - 1 & 1)
 
 
 # The pool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from threading import Event, Thread
+from threading import Event, Semaphore, Thread
 
 import pytest
 from flows import QUICK, SLOW, TIDY
@@ -69,6 +69,41 @@ def test_a_job_that_nobody_nudged_for_is_found_by_looking(hall, look_each):
     executor.start()
 
     assert hall.finished(hall.queue(), seconds=10).status is Status.SUCCESS
+
+
+def test_jobs_that_came_from_another_process_wake_all_who_are_idle_with_one_look(hall, look_each):
+    look_each(60)
+    queue = Arriving(hall, idle=8)
+    executor = hall.executor(workers=8, queue=queue)
+
+    executor.start()
+
+    until(lambda: len(queue.arrived) == 8)
+    until(lambda: {state_of(hall, job) for job in queue.arrived} == {State.RUNNING}, 10)
+
+
+class Arriving:
+    """A queue that another process fills while all workers are idle, just before the first look at it."""
+
+    def __init__(self, hall, idle):
+        self.hall, self.idle = hall, Semaphore(0)
+        self.workers = idle
+        self.arrived = []
+
+    def claim(self, *arguments, **options):
+        claims = self.hall.jobs.claim(*arguments, **options)
+        if not claims:
+            self.idle.release()
+        return claims
+
+    def stopping(self, owner_id):
+        for _ in range(self.workers):
+            assert self.idle.acquire(timeout=10)
+        self.arrived += [self.hall.queue(SLOW) for _ in range(self.workers)]
+        return []
+
+    def adopt(self, *arguments, **options):
+        return []
 
 
 def test_no_more_jobs_run_at_once_than_there_are_workers(hall, look_each):
@@ -222,6 +257,26 @@ def test_a_job_that_is_claimed_while_the_executor_closes_is_stopped(hall):
     outcome = executor.supervise(claim)
 
     assert (outcome.status, outcome.reason) == (Status.FAILED, Reason.SHUTDOWN)
+    assert [step.name for step in hall.jobs.steps(claim.id)] == ["tidy"]
+
+
+def test_the_owner_file_stays_while_a_job_runs_on_after_the_close(hall):
+    executor = hall.executor(workers=0)
+    executor.be_alive()
+    held, go_on = Event(), Event()
+    claim = hall.queue(owner=executor.owner)
+    runner = Thread(target=executor.supervise, args=(claim, lambda event: (held.set(), go_on.wait(10))))
+    runner.start()
+    assert held.wait(10)
+
+    executor.close()
+    files = [path.name for path in hall.owners.iterdir()]
+    go_on.set()
+    runner.join(10)
+    executor.close()
+
+    assert files == [f"{executor.owner.id}.lock"]
+    assert list(hall.owners.iterdir()) == []
 
 
 # Lost jobs

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.executors.owner import OwnerFile, dead_owners, forget_owners, live_owners
+from engine.executors.owner import LONE, OwnerFile, dead_owners, forget_owners, live_owners
 from engine.models.job import Owner
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -41,6 +41,14 @@ def test_an_owner_lives_while_its_file_is_locked(folder):
     file.close()
     assert live_owners(folder) == set()
     assert list(folder.iterdir()) == []
+
+
+def test_an_owner_that_claims_no_other_jobs_is_not_waited_for_and_not_dead(folder):
+    file = OwnerFile(folder, Owner(f"host:1:ab{LONE}", "host"))
+
+    assert live_owners(folder) == set()
+    assert dead_owners(folder, "host") == set()
+    file.close()
 
 
 def test_a_file_without_a_lock_is_a_dead_owners(folder, leave_behind):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import Barrier, Thread
 
 import pytest
+import requests
 
 from engine.models.limits import RunLimits
 from engine.runner.job import JobRun
@@ -55,7 +56,8 @@ def test_the_deadline_counts_from_the_jobs_start(message, host, data_path):
 
 def test_the_connections_are_closed_at_the_end_of_the_job(run, peer, monkeypatch):
     closed = []
-    monkeypatch.setattr("requests.Session.close", lambda session: closed.append(session))
+    close = requests.Session.close
+    monkeypatch.setattr("requests.Session.close", lambda session: (closed.append(session), close(session)))
 
     run([{"name": "call", "type": "rest", "rest": {"uri": peer(200, "{}")}}])
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from threading import Barrier
 
 import pytest
 
 from engine.models.job import LogLine, StepStarted
+from engine.runner.flow import MAX_ERROR
 
 FOREVER = (
     "{name: a, type: debug, debug: {}, ignore_errors: '.*', on_error_goto: a}, "
@@ -258,6 +260,28 @@ def test_memory_that_runs_out_is_a_limit_that_nothing_forgives(run, monkeypatch)
     assert ran.error == "step 'eat': the job's memory limit was reached"
     assert ran.course == [("eat", "failed"), ("tidy", "success")]
     assert ran.data["tidy"] == 1
+
+
+@pytest.mark.parametrize("keys", ["", "ignore_errors: x,"])
+def test_an_error_of_a_hundred_kilobytes_is_cut_wherever_it_is_kept(run, keys):
+    ran = run(f"steps: [{{name: bad, type: jq, {keys} jq: {{expression: '\"x\" * 100000 | error'}}}}]")
+
+    (noted,) = ran.data["__errors__"]
+    kept = [noted["error"], ran.step("bad").ended.error, *(entry["error"] for entry in ran.end.errors)]
+    assert {text[:12] for text in kept} == {"step 'bad': "}
+    assert all(re.search(r"xxx\.\.\. \(100\d\d\d characters\)$", text) for text in kept)
+    assert max(map(len, kept)) < MAX_ERROR + 100
+    assert len(ran.end.data_json) < MAX_ERROR + 1000
+
+
+@pytest.mark.parametrize(("more", "end"), [(0, "(in `error`)"), (1, f"... ({MAX_ERROR + 1} characters)")])
+def test_an_error_of_the_most_that_is_kept_is_kept_whole(run, more, end):
+    text = "x" * (MAX_ERROR + more - len(" (in `error`)"))
+
+    ran = run([{"name": "bad", "type": "jq", "jq": {"expression": "error", "data_key": "__input__"}}], text)
+
+    assert ran.error.startswith(f"step 'bad': {text}")
+    assert ran.error.endswith(end)
 
 
 def test_files_are_read_and_written_up_to_the_limit(run, data_path):

@@ -43,9 +43,11 @@ def test_a_secret_that_is_not_there_is_named_with_those_that_are(path: Path) -> 
         SecretFile(path).get("x")
 
 
-def test_a_secret_in_vault_is_not_available_yet(path: Path) -> None:
-    with pytest.raises(SecretUnavailable, match="later version"):
-        SecretFile(path).get("vault")
+def test_a_secret_in_vault_is_where_the_file_says(path: Path) -> None:
+    assert SecretFile(path).get("vault") == {
+        "type": "hashicorp-vault",
+        "uri": "https://v.example/v1/secret/data/x",
+    }
 
 
 @pytest.mark.parametrize("content", ["", "# none yet\n", "[]"])

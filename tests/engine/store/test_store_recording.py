@@ -82,6 +82,33 @@ def test_a_batch_that_is_written_again_is_there_once(bench, jobs):
     assert len(jobs.logs(claim.id, 0, 10)[0]) == 1
 
 
+def test_a_beginning_that_may_be_there_already_does_not_hide_the_end(bench, jobs):
+    claim = bench.start()
+    begun = bench.began(1)
+    bench.record(claim, begun, first_line=1)
+
+    key = (claim.id, claim.owner, claim.epoch)
+    grown = [begun, bench.ended(1, result_key="r", output="1"), bench.began(2), bench.ended(2)]
+    assert jobs.record(*key, grown, first_line=1, again=True)
+
+    first, second = jobs.steps(claim.id)
+    assert (first.status, first.result_key, first.output) == (StepStatus.SUCCESS, "r", 1)
+    assert second.status is StepStatus.SUCCESS
+
+
+def test_a_doubtful_beginning_is_ended_by_the_finish(bench, jobs):
+    claim = bench.start()
+    begun = bench.began(1)
+    bench.record(claim, begun, first_line=1)
+
+    grown = [begun, bench.ended(1, output="1")]
+    key = (claim.id, claim.owner, claim.epoch)
+    assert jobs.finish(*key, Outcome(Status.SUCCESS), grown, bench.now, first_line=1, again=True)
+
+    (step,) = jobs.steps(claim.id)
+    assert (step.status, step.output) == (StepStatus.SUCCESS, 1)
+
+
 def test_events_are_taken_from_a_job_that_is_stopping(bench, jobs):
     claim = bench.start()
     jobs.cancel(claim.id, bench.now)

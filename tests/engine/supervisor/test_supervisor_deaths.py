@@ -214,19 +214,47 @@ def test_a_worker_that_had_to_be_killed_leaves_its_finally_step_to_another(stage
     assert (job.status, job.reason, job.result["tidied"]) == (Status.FAILED, Reason.TIMEOUT, True)
 
 
-@pytest.mark.parametrize("end", [lambda peer: peer.die(SIGKILL), lambda peer: peer.die(SIGABRT)])
-def test_a_finally_step_that_began_is_not_run_again(stage, end):
+@pytest.mark.parametrize(
+    ("exit_status", "how"),
+    [(SIGKILL, "was killed by SIGKILL"), (SIGABRT, "was killed by SIGABRT, as jq does when memory runs out")],
+)
+def test_a_finally_step_that_began_is_not_run_again_and_leaves_its_sentence(stage, exit_status, how):
     claim = stage.claim(has_finally=True)
 
     def script(peer):
-        peer.start_step(1, "tidy", is_finally=True)
-        end(peer)
+        peer.start_step(1, "work")
+        peer.end_step(1)
+        peer.start_step(2, "tidy", is_finally=True)
+        peer.die(exit_status)
 
     stage.supervise(claim, script, tidies)
 
+    job = stage.job(claim)
     assert len(stage.workers.taken) == 1
-    assert [step.name for step in stage.steps(claim)] == ["tidy"]
-    assert stage.job(claim).status is Status.FAILED
+    assert [step.name for step in stage.steps(claim)] == ["work", "tidy"]
+    assert job.status is Status.FAILED
+    assert job.errors == [{"step": "tidy", "type": "jq", "error": f"the finally_step's process {how}"}]
+
+
+def test_a_finally_step_whose_worker_dies_while_it_stops_leaves_its_sentence(stage):
+    claim = stage.claim(has_finally=True)
+
+    def script(peer):
+        peer.start_step(1, "work")
+        stage.supervision.stop(Reason.CANCELLED)
+        peer.await_stop()
+        peer.say_stopping()
+        peer.start_step(2, "tidy", is_finally=True)
+        peer.die(SIGKILL)
+
+    stage.supervise(claim, script, tidies)
+
+    job = stage.job(claim)
+    assert job.status is Status.CANCELLED
+    assert [(entry["step"], entry["error"]) for entry in job.errors] == [
+        ("work", "The job was cancelled."),
+        ("tidy", "the finally_step's process was killed by SIGKILL"),
+    ]
 
 
 def test_the_finally_step_of_a_sub_flow_is_not_the_jobs(stage):

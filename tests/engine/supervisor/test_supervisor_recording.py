@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from engine.errors import DatabaseBusy, DatabaseDown
-from engine.models.job import Outcome, State, Status, StepStatus
+from engine.models.job import Outcome, Reason, State, Status, StepStatus
 
 BUSY = DatabaseBusy("The database is busy.")
 ALWAYS = 1000
@@ -132,6 +132,26 @@ def test_lines_whose_commit_was_answered_with_an_error_are_not_there_twice(stage
     assert stage.lines(claim) == ["one", "two", "three"]
 
 
+@pytest.mark.parametrize("seconds", [1, 0], ids=["with the next group", "with the result"])
+def test_a_step_whose_beginning_was_in_a_doubtful_commit_is_ended(stage, seconds):
+    claim = stage.claim()
+    stage.watched.late_failures["record"] = [BUSY]
+
+    def script(peer):
+        peer.start_step(1, "fetch")
+        peer.pass_by(0.021)
+        assert [step.status for step in stage.steps(claim)] == [StepStatus.RUNNING]
+        peer.end_step(1, result_key="fetch", output='{"n": 1}')
+        peer.pass_by(seconds)
+        peer.end()
+
+    stage.supervise(claim, script)
+
+    (step,) = stage.steps(claim)
+    assert len(stage.watched.called("record")) == 1 + seconds
+    assert (step.status, step.result_key, step.output) == (StepStatus.SUCCESS, "fetch", {"n": 1})
+
+
 # The end
 
 
@@ -145,6 +165,34 @@ def test_a_finish_that_the_database_refuses_is_tried_again(stage):
     assert outcome.status is Status.SUCCESS
     assert (job.state, job.status) == (State.FINISHED, Status.SUCCESS)
     assert job.end_time == stage.clock.start + timedelta(seconds=3)
+
+
+def test_a_finish_that_was_written_and_answered_with_an_error_is_a_finish(stage, texts_of):
+    claim = stage.claim()
+    stage.watched.late_failures["finish"] = [BUSY]
+    errors = [{"step": "fetch", "type": "rest", "error": "no answer"}]
+
+    outcome = stage.supervise(claim, lambda peer: peer.end("failed", reason="step_error", errors=errors))
+
+    job = stage.job(claim)
+    assert (outcome.status, outcome.reason, texts_of(outcome)) == (Status.FAILED, "step_error", ["no answer"])
+    assert (job.status, job.reason, texts_of(job)) == (Status.FAILED, "step_error", ["no answer"])
+
+
+def test_a_finish_that_was_not_written_is_none_when_another_has_closed_the_job(stage):
+    claim = stage.claim()
+    finish = stage.watched.finish
+
+    def overtaken(*arguments, **options):
+        if stage.job(claim).state is not State.FINISHED:
+            stage.lose(claim)
+            raise BUSY
+        return finish(*arguments, **options)
+
+    stage.watched.finish = overtaken
+
+    assert stage.supervise(claim, ends) is None
+    assert stage.job(claim).reason == Reason.WORKER_LOST
 
 
 def test_a_finish_is_given_up_when_the_lease_has_ended(stage, caplog):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -79,6 +79,56 @@ def test_a_worker_that_does_not_say_that_it_heard_is_killed_after_two_seconds(st
     assert stage.only_worker.kills == [pytest.approx(7.1)]
 
 
+def test_a_slow_database_does_not_keep_the_word_from_being_heard(stage):
+    claim = stage.claim(timeout=5)
+    said = Event()
+
+    def slow_stop(*arguments):
+        assert said.wait(10)
+        stage.clock.pass_by(3)
+        return stage.jobs.stop(*arguments)
+
+    stage.watched.stop = slow_stop
+
+    def script(peer):
+        peer.settle()
+        peer.clock.pass_by(5)
+        peer.poke()
+        peer.await_stop()
+        peer.say_stopping()
+        said.set()
+        peer.settle()
+        stopped(peer, data={"tidied": True})
+
+    stage.supervise(claim, script)
+
+    assert stage.only_worker.kills == []
+    assert stage.job(claim).result == {"tidied": True}
+
+
+def test_a_worker_that_goes_on_talking_is_killed_at_its_time_all_the_same(stage):
+    claim = stage.claim(timeout=5)
+    peers, heard = [], []
+
+    def script(peer):
+        peer.pass_by(5)
+        peer.await_stop()
+        peers.append(peer)
+        peer.clock.pass_by(2.1)
+        peer.log("one word")
+        peer.channel.receive()
+
+    def answer(event):
+        heard.append(event)
+        if not peers[0].worker.kills:
+            stopped(peers[0]) if len(heard) > 50 else peers[0].log("and another")
+
+    stage.supervise(claim, script, observer=answer)
+
+    assert len(stage.only_worker.kills) == 1
+    assert len(heard) < 50
+
+
 def test_a_worker_that_heard_has_the_grace_for_its_finally_step_and_is_killed_then(stage, texts_of):
     claim = stage.claim(timeout=5, has_finally=True)
 
@@ -98,6 +148,10 @@ def test_a_worker_that_heard_has_the_grace_for_its_finally_step_and_is_killed_th
     job = stage.job(claim)
     assert (job.status, job.reason) == (Status.FAILED, Reason.TIMEOUT)
     assert stage.only_worker.kills == [pytest.approx(5 + GRACE + 0.1)]
+    assert texts_of(job) == [
+        "The job timed out after 5 seconds.",
+        "the finally_step was stopped: it may take 10 seconds (GRACE_SECONDS)",
+    ]
 
 
 def test_a_job_without_a_deadline_is_never_stopped_by_one(stage):
@@ -171,16 +225,36 @@ def test_an_order_reaches_the_worker_at_once(stage, texts_of, reason, status, se
     assert texts_of(job) == [sentence]
 
 
-def test_an_order_given_before_the_job_began_stops_it_as_it_begins(stage):
-    claim = stage.claim()
+def test_a_job_that_was_stopped_before_it_began_has_no_worker(stage, texts_of):
+    claim = stage.claim(data={"who": "Ada"})
+
+    stage.supervise(claim, lambda peer: peer.end(), order=Reason.CANCELLED)
+
+    job = stage.job(claim)
+    assert stage.workers.taken == []
+    assert (job.state, job.status, job.reason) == (State.FINISHED, Status.CANCELLED, Reason.CANCELLED)
+    assert texts_of(job) == ["The job was cancelled."]
+    assert job.result["__input__"] == {"who": "Ada"}
+
+
+def test_of_a_job_that_was_stopped_before_it_began_only_the_finally_step_runs(stage, texts_of):
+    claim = stage.claim(has_finally=True)
+    messages = []
 
     def script(peer):
-        peer.await_stop()
-        stopped(peer)
+        messages.append(peer.message)
+        peer.start_step(1, "tidy", is_finally=True)
+        peer.end_step(1)
+        peer.end(errors=peer.message["errors"], data={**peer.data, "tidied": True})
 
-    outcome = stage.supervise(claim, script, order=Reason.CANCELLED)
+    stage.supervise(claim, script, order=Reason.SHUTDOWN)
 
-    assert outcome.status is Status.CANCELLED
+    job = stage.job(claim)
+    assert [message["finally_only"] for message in messages] == [True]
+    assert stage.only_worker.stops == []
+    assert (job.status, job.reason, job.result["tidied"]) == (Status.FAILED, Reason.SHUTDOWN, True)
+    assert texts_of(job) == ["The job was stopped because its service was shut down."]
+    assert [step.name for step in stage.steps(claim)] == ["tidy"]
 
 
 def test_the_first_reason_counts(stage):

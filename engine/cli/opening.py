@@ -1,0 +1,48 @@
+"""The engine over this machine's data folder, and flows by the names people give them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import RequestInvalid
+from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.orchestrator import Orchestrator
+
+
+def open_engine(workers: int | None = None) -> Orchestrator:
+    """The engine that the environment describes, with so many workers; its caller closes it."""
+    from engine.orchestrator import Orchestrator
+
+    settings = Settings.from_environment()
+    return Orchestrator(settings if workers is None else replace(settings, flow_max_workers=workers))
+
+
+@contextmanager
+def logged(engine: Orchestrator) -> Iterator[None]:
+    """Meanwhile what is logged goes into the service log's file; a terminal is not for that."""
+    from engine import service_log
+
+    log = service_log.begin(engine.settings, stderr=False)
+    log.mask = engine.mask
+    try:
+        yield
+    finally:
+        log.close()
+
+
+def below(flows_path: Path, given: str) -> str:
+    """A path as flows are named: one that exists from here and lies below FLOWS_PATH is meant as that file."""
+    is_named_below = not os.path.isabs(given) and os.path.exists(flows_path / given)
+    if is_named_below or not os.path.exists(given):
+        return given
+    here, folder = Path(given).resolve(), flows_path.resolve()
+    if here.is_relative_to(folder):
+        return str(here.relative_to(folder))
+    raise RequestInvalid(f"{given} is not below FLOWS_PATH ({flows_path}); set FLOWS_PATH to the folder that holds it.")
