@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.errors import OctoflowError
 from engine.frames import ChannelClosed, Frame, decode_event
-from engine.models.job import Claim, Event, Json, LogLine, Outcome, Reason, Status, StepEnded, StepStarted
+from engine.models.job import Claim, Event, Json, LogLine, Outcome, Reason, Status, StepEnded, StepStarted, StepStatus
 from engine.supervisor.causes import cause_of_death, stop_sentence
 from engine.supervisor.row import HeldRow, LeaseLost
 from engine.supervisor.talk import Ending, StopOrder, Talk
@@ -35,6 +35,8 @@ class Supervision:
         self._outputs: dict[str, str] = {}
         self._current: StepStarted | None = None
         self._last_number = 0
+        self._failure: str | None = None
+        """The error of the flow's step that began last, if it failed: what a `finally_step` must not hide."""
         self._heard = 0
         self._output_bytes = 0
         self._finally: StepStarted | None = None
@@ -98,6 +100,8 @@ class Supervision:
         how, reason = cause_of_death(ending.exit_status)
         place = f"step {self._current.name!r}: " if self._current else ""
         errors = cut_short or [self._error(f"{place}the job's process {how}")]
+        if self._failure is not None:
+            errors, reason = [self._error(self._failure), *errors], Reason.STEP_ERROR
         return self._with_finally(Outcome(Status.FAILED, reason, errors[0]["error"], errors))
 
     def _with_finally(self, outcome: Outcome) -> Outcome:
@@ -270,15 +274,21 @@ class Supervision:
                 if event.is_finally:
                     self._finally = event
                 else:
-                    self._current = event
+                    self._current, self._failure = event, None
             case StepStarted():
                 self._last_number = max(self._last_number, event.number)
-            case StepEnded(result_key=str(key), output=str(output)):
-                self._outputs[key] = output
+            case StepEnded():
+                self._note_end(event)
         event = self._masked(event)
         self._row.add(self._within_budget(event))
         if self._observer is not None:
             self._observer(event)
+
+    def _note_end(self, event: StepEnded) -> None:
+        if event.result_key is not None and event.output is not None:
+            self._outputs[event.result_key] = event.output
+        if event.status is StepStatus.FAILED and self._current is not None and event.number == self._current.number:
+            self._failure = event.error
 
     def _within_budget(self, event: Event) -> Event:
         """The event, without its output once all outputs together are over what a result may be."""

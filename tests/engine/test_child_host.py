@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
 from time import perf_counter
@@ -508,8 +509,9 @@ def test_a_process_is_replaced_after_so_many_jobs(fork):
 
 
 def test_a_process_is_replaced_after_a_job_that_took_much_memory(fork):
-    server, usual = os.getpid(), child_module._peak_memory()
-    child = fork(lambda channel: play_jobs(channel, server, MEMORY_TO_KEEP=usual + (100 << 20)))
+    server = os.getpid()
+    usual = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    child = fork(lambda channel: play_jobs(channel, server, MEMORY_TO_KEEP=usual + (50 << 20)))
 
     assert run_jobs(child, SMALL, LARGE, SMALL) == [True, False, False]
 

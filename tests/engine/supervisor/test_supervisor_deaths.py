@@ -434,3 +434,22 @@ def test_a_recovery_whose_worker_dies_closes_the_job_all_the_same(stage, texts_o
         "The worker that ran this job was lost.",
         "the finally_step's process was killed by SIGKILL",
     ]
+
+
+def test_a_finally_step_that_dies_hides_no_earlier_error(stage):
+    claim = stage.claim(has_finally=True)
+
+    def script(peer):
+        peer.start_step(1, "work")
+        peer.end_step(1, status=StepStatus.FAILED, error="step 'work': no")
+        peer.start_step(2, "tidy", is_finally=True)
+        peer.die(SIGKILL)
+
+    stage.supervise(claim, script, tidies)
+
+    job = stage.job(claim)
+    assert (job.reason, job.message) == (Reason.STEP_ERROR, "step 'work': no")
+    assert [(entry["step"], entry["error"]) for entry in job.errors] == [
+        ("work", "step 'work': no"),
+        ("tidy", "the finally_step's process was killed by SIGKILL"),
+    ]
