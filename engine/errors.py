@@ -1,8 +1,8 @@
 """What can go wrong, as a tree: five kinds, and below them one leaf for each thing a caller can meet.
 
 OctoflowError
-├── NotFound      FlowNotFound JobNotFound FileMissing SecretMissing
-├── Conflict      FlowRunning JobActive JobEnded
+├── NotFound      FlowNotFound JobNotFound ScheduleNotFound FileMissing SecretMissing
+├── Conflict      FlowRunning JobActive JobEnded ScheduleExists
 ├── Invalid       DocumentInvalid RequestInvalid PathRefused TooLarge SettingInvalid DatabaseRefused
 ├── Denied        Unauthenticated Forbidden
 └── Unavailable   DatabaseBusy DatabaseDown StorageDown StorageFull Draining SecretUnavailable
@@ -77,6 +77,15 @@ class JobNotFound(NotFound):
         super().__init__(f"There is no job {id!r}.")
 
 
+class ScheduleNotFound(NotFound):
+    """No schedule has this id."""
+
+    code = "schedule_not_found"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"There is no schedule {id!r}.")
+
+
 class FileMissing(NotFound):
     """A file that a flow or a caller named is not there."""
 
@@ -108,6 +117,15 @@ class JobEnded(Conflict):
     """The job has ended, so there is nothing to cancel."""
 
     code = "job_ended"
+
+
+class ScheduleExists(Conflict):
+    """The document has a schedule with the same timing; `fields["schedule_id"]` says which."""
+
+    code = "schedule_exists"
+
+    def __init__(self, schedule_id: str | None) -> None:
+        super().__init__("The same document is scheduled with the same timing already.", schedule_id=schedule_id)
 
 
 class DocumentInvalid(Invalid):

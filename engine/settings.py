@@ -92,6 +92,18 @@ def _networks(text: str) -> str:
     return ",".join(items)
 
 
+def _executor(text: str) -> str:
+    if text.lower() not in ("local", "inline"):
+        raise ValueError("must be local or inline")
+    return text.lower()
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text.lower() == "true"
+
+
 def _path(text: str) -> Path:
     if "\0" in text:
         raise ValueError("must not hold a NUL")
@@ -152,8 +164,28 @@ class Settings:
         600, "How long a flow may run when its launch does not say.", _whole(1, 2_592_000)
     )
     flow_max_workers: int = _setting(8, "How many jobs run at once in this service process.", _whole(1, 256))
+    executor: str = _setting(
+        "local",
+        "`local`: jobs run beside the requests. `inline`: the request that launches a job runs it, for hosts that give "
+        "no processor time once it is answered.",
+        _executor,
+    )
     timezone: ZoneInfo = _setting(
-        ZoneInfo("UTC"), "The zone of times in answers, and of times given without one.", _zone
+        ZoneInfo("UTC"), "The zone of times in answers, of times given without one, and of cron expressions.", _zone
+    )
+    tick_inside: bool = _setting(
+        False, "Call the tick each minute from inside the service, where no clock outside does.", _switch
+    )
+    retention_days: int = _setting(
+        30, "How many days jobs that have ended, and slots of schedules, are kept; 0: for ever.", _whole(0, 36_500)
+    )
+    retention_failed_days: int = _setting(
+        90, "How many days jobs that have failed are kept; 0: for ever.", _whole(0, 36_500)
+    )
+    retention_jobs_per_flow: int = _setting(
+        0,
+        "How many ended jobs of one flow are kept, and as many failed ones beside them; 0: all.",
+        _whole(0, 10_000_000),
     )
     max_content_length: int = _setting(10_000_000, "The most bytes a request's body may have.", _whole(1, 1 << 30))
     job_memory_mb: int = _setting(512, "The most memory a job's process may take, in MiB.", _whole(64, 1 << 20))

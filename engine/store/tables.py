@@ -46,6 +46,7 @@ jobs = Table(
     Column("errors", JsonValue),
     Column("data", JsonValue),
     Column("result", JsonText),
+    Column("wanted", Key(512)),  # The document whose lock a blocked job waits for.
     UniqueConstraint("lock", name="jobs_lock"),
     Index("jobs_by_state", "state", "id"),
     Index("jobs_by_status", "status", "id"),
@@ -54,6 +55,7 @@ jobs = Table(
     Index("jobs_to_claim", "state", "priority", "id"),
     Index("jobs_by_owner", "owner", "state"),
     Index("jobs_by_end_time", "end_time"),
+    Index("jobs_by_wanted", "wanted", "id"),
     **BYTEWISE,
 )
 
@@ -64,6 +66,8 @@ documents = Table(
     Column("path", Key(512), nullable=False),
     Column("parts", JsonValue, nullable=False),
     Column("text", LongText, nullable=False),
+    Column("stored_time", Moment),  # Moved forward by launches: what is not referred to and was not used goes.
+    Column("problems", JsonValue),  # What compiling its expressions found; NULL when nobody has tried yet.
     **BYTEWISE,
 )
 
@@ -95,6 +99,63 @@ logs = Table(
     Column("step", LongText),
     Column("message", LongText, nullable=False),
     sqlite_with_rowid=False,
+    **BYTEWISE,
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", Key(36), primary_key=True),
+    Column("path", Key(512), nullable=False),
+    Column("identity", Key(64), nullable=False),
+    Column("cron", Key(255)),
+    Column("every_seconds", Integer),
+    Column("timezone", Key(64)),
+    Column("overlap", Key(16), nullable=False),
+    Column("misfire", Key(16), nullable=False),
+    Column("misfire_grace_seconds", Integer),
+    Column("timeout_seconds", Double),
+    Column("source", Key(16), nullable=False),
+    Column("is_paused", Boolean, nullable=False),
+    Column("created_time", Moment, nullable=False),
+    Column("anchor", Moment, nullable=False),
+    Column("last_due", Moment, nullable=False),
+    Column("next_due", Moment),
+    Column("last_job_id", Key(36)),
+    Column("failures", Integer, nullable=False),
+    Column("last_error", LongText),
+    Column("data", JsonValue),
+    UniqueConstraint("identity", name="schedules_identity"),
+    Index("schedules_by_next_due", "next_due"),
+    Index("schedules_by_path", "path", "id"),
+    **BYTEWISE,
+)
+
+slots = Table(
+    "slots",
+    metadata,
+    Column(
+        "schedule_id", Key(36), ForeignKey("schedules.id", name="slots_schedule", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("due_time", Moment, primary_key=True, autoincrement=False),
+    Column("first_due_time", Moment),
+    Column("times", Integer, nullable=False),
+    Column("verdict", Key(16), nullable=False),
+    Column("tick_time", Moment, nullable=False),
+    Column("job_id", Key(36)),
+    Column("reason", LongText),
+    Index("slots_by_due_time", "due_time"),
+    sqlite_with_rowid=False,
+    **BYTEWISE,
+)
+
+# Single facts of the service, such as the time of the last good tick.
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", Key(64), primary_key=True),
+    Column("time", Moment),
+    Column("text", LongText),
     **BYTEWISE,
 )
 

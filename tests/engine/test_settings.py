@@ -23,6 +23,8 @@ SAMPLES = {
     "egress_deny": ("10.0.0.0/8, ::1", "10.0.0.0/8,::1"),
     "egress_allow": ("127.0.0.1", "127.0.0.1"),
     "hashicorp_vault_cacert": ("/some/ca.pem", Path("/some/ca.pem")),
+    "executor": ("Inline", "inline"),
+    "tick_inside": ("true", True),
     "octoflow_url": ("https://octoflow.example.com/", "https://octoflow.example.com"),
 }
 PATHS = [field.name for field in fields(Settings) if field.name.endswith(("_path", "_file")) and field.default is None]

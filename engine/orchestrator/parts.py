@@ -1,0 +1,129 @@
+"""What the engine is put together from: each part is made when a verb first needs it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from engine.clock import Clock, new_id
+from engine.errors import DatabaseRefused, RequestInvalid
+from engine.models.job import Json, NewJob, Source
+from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.checking import Checker
+    from engine.executors.children import ChildPool
+    from engine.executors.local import LocalExecutor
+    from engine.secrets.keeper import SecretKeeper
+    from engine.supervisor import Tools
+
+MAX_TIMEOUT_SECONDS = 2_592_000
+MAX_PRIORITY = 1_000_000
+
+
+class Parts:
+    """The parts of one service's engine, and what its verbs share."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        from engine.store.database import Database
+        from engine.store.jobs import JobStore
+
+        self.settings = settings
+        self.clock = clock or Clock()
+        settings.make_folders()
+        self._database = Database(settings.database_uri, run_path=settings.run_path)
+        self._database.upgrade()
+        self._jobs = JobStore(self._database)
+        self._lock = Lock()
+        self._lazy_checker: Checker | None = None
+        self._lazy_executor: LocalExecutor | None = None
+        self._stopped_for: str | None = None
+        self._refusal: DatabaseRefused | None = None
+
+    def _new_job(
+        self, path: str, data: Json, timeout_seconds: float | None, priority: int, source: Source
+    ) -> tuple[NewJob, list[Any]]:
+        if timeout_seconds is not None and not 1 <= timeout_seconds <= MAX_TIMEOUT_SECONDS:
+            raise RequestInvalid(f"timeout_seconds must be from 1 to {MAX_TIMEOUT_SECONDS}.")
+        if abs(priority) > MAX_PRIORITY:
+            raise RequestInvalid(f"priority must be from -{MAX_PRIORITY} to {MAX_PRIORITY}.")
+        checked = self._checker.document(path)
+        key, flow = checked.document.path, checked.flow
+        job = NewJob(
+            id=new_id(self.clock.now()),
+            path=key,
+            name=flow.name,
+            revision=checked.document.revision,
+            data=data,
+            lock_slots=tuple(f"{key}#{slot}" for slot in range(flow.max_concurrent)),
+            priority=priority,
+            timeout_seconds=timeout_seconds or self.settings.flow_timeout_seconds,
+            source=source,
+            has_finally=flow.finally_step is not None,
+        )
+        return job, [checked.document, *checked.parts]
+
+    def _must_be_sound(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal
+
+    @property
+    def _checker(self) -> Checker:
+        with self._lock:
+            if self._lazy_checker is None:
+                from engine.catalog import Catalog
+                from engine.checking import Checker
+
+                self._lazy_checker = Checker(
+                    Catalog.from_settings(self.settings), max_depth=self.settings.max_flow_depth + 1
+                )
+            return self._lazy_checker
+
+    @property
+    def _executor(self) -> LocalExecutor:
+        with self._lock:
+            if self._lazy_executor is None:
+                from engine.executors.local import LocalExecutor
+
+                self._lazy_executor = LocalExecutor(
+                    self._jobs,
+                    self._make_tools,
+                    self.clock,
+                    workers=self.settings.flow_max_workers,
+                    owners_folder=self.settings.run_path / "owners",
+                    stop_seconds=self.settings.stop_seconds,
+                )
+                if self._stopped_for is not None:  # Before there was an executor to tell.
+                    self._lazy_executor.stop_all(self._stopped_for)
+            return self._lazy_executor
+
+    @cached_property
+    def _secrets(self) -> SecretKeeper:
+        from engine.secrets.keeper import SecretKeeper
+        from engine.secrets.vault import Vault
+
+        settings = self.settings
+        token = settings.hashicorp_vault_token
+        vault = Vault(token, settings.hashicorp_vault_cache_ttl, self.clock, ca_file=settings.hashicorp_vault_cacert)
+        return SecretKeeper(settings.secrets_path, [settings.api_token, token or ""], vault)
+
+    def _make_tools(self, pool: ChildPool) -> Tools:
+        from engine.models.limits import RunLimits
+        from engine.store.documents import DocumentStore
+        from engine.supervisor import Tools
+
+        settings = self.settings
+        return Tools(
+            jobs=self._jobs,
+            documents=DocumentStore(self._database),
+            secrets=self._secrets,
+            workers=pool,
+            clock=self.clock,
+            limits=asdict(RunLimits.of(settings)),
+            memory_bytes=settings.job_memory_mb << 20,
+            max_result_bytes=settings.max_result_bytes,
+            grace_seconds=settings.grace_seconds,
+            format_time=lambda moment: moment.astimezone(settings.timezone).strftime("%Y%m%d%H%M%S"),
+        )
