@@ -1,5 +1,5 @@
-# syntax=docker/dockerfile:1
-ARG PYTHON_IMAGE=python:3.12-slim
+# Another base image with Python 3.11 or later may be named: docker build --build-arg PYTHON_IMAGE=... .
+ARG PYTHON_IMAGE=docker.io/library/python:3.12-slim
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -27,6 +27,7 @@ ENV PATH=/opt/octoflow/bin:$PATH \
 WORKDIR /
 VOLUME /data
 EXPOSE 5000
+# Where the service listens is told by API_PORT, else by PORT, as Knative and Cloud Run do.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
-    CMD ["python", "-P", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ.get('API_PORT', '5000')}/healthz\", timeout=4)"]
+    CMD ["python", "-P", "-c", "import http.client, os, sys; port = os.environ.get('API_PORT') or os.environ.get('PORT') or 5000; service = http.client.HTTPConnection('127.0.0.1', int(port), timeout=4); service.request('GET', '/healthz'); sys.exit(service.getresponse().status != 200)"]
 CMD ["octoflow", "serve"]

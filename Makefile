@@ -4,10 +4,10 @@ READY := .venv/.ready
 BIN := .venv/bin
 TESTS ?=
 
-.PHONY: help demo serve test check format lint docs bench constraints clean
+.PHONY: help demo serve test check format lint docs bench image-test constraints clean
 
 help: ## What can be made here
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 demo: $(READY) ## Start a service, run the sample flows against a stub peer, show what they did, stop
 	@$(BIN)/python deploy/demo.py
@@ -35,6 +35,9 @@ docs: $(READY) ## Write docs/reference/ from the code
 
 bench: $(READY) ## Measure, each figure beside its floor
 	@$(BIN)/python benchmarks/bench.py
+
+image-test: ## Build the image and run the sample flows in it, where docker, podman or buildah works (PYTHON_IMAGE=... names another base)
+	@sh deploy/image_test.sh || [ $$? = 77 ]
 
 constraints: $(READY) ## Renew constraints.txt with the newest versions that pyproject.toml allows
 	@sh deploy/constraints.sh

@@ -22,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import clock
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 TOKEN = "bench-token-of-this-run"
@@ -43,6 +45,8 @@ def main() -> int:
             (data / "flows" / f"one_{n}.yml").write_text(ONE_STEP.format(n=n))
         launches(data, rounds, Path(folder))
         cold_starts(data, starts)
+        for figure, measured, floor_text, ratio, goal in clock.figures(Path(folder), options.quick):
+            row(figure, measured, floor_text, ratio, goal)
     print(f"\n{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {time.strftime('%F')}")
     for row in (("figure", "measured", "floor", "ratio", "goal"), *ROWS):
         print("{:<58} {:>12} {:>12} {:>8} {:>8}".format(*row))

@@ -1,11 +1,11 @@
 """What can go wrong, as a tree: five kinds, and below them one leaf for each thing a caller can meet.
 
 OctoflowError
-├── NotFound      FlowNotFound JobNotFound ScheduleNotFound FileMissing SecretMissing
-├── Conflict      FlowRunning JobActive JobEnded ScheduleExists
+├── NotFound      FlowNotFound JobNotFound ScheduleNotFound LockNotFound FileMissing SecretMissing
+├── Conflict      FlowRunning JobActive JobEnded ScheduleExists LockAmbiguous
 ├── Invalid       DocumentInvalid RequestInvalid PathRefused TooLarge SettingInvalid DatabaseRefused
 ├── Denied        Unauthenticated Forbidden
-└── Unavailable   DatabaseBusy DatabaseDown StorageDown StorageFull Draining SecretUnavailable
+└── Unavailable   DatabaseBusy DatabaseDown StorageDown StorageFull Draining SecretUnavailable ClockSilent
 
 `StepFailed` stands apart: it ends a step inside a job and never reaches an HTTP answer as an exception.
 """
@@ -86,6 +86,15 @@ class ScheduleNotFound(NotFound):
         super().__init__(f"There is no schedule {id!r}.")
 
 
+class LockNotFound(NotFound):
+    """No job holds a lock of this flow."""
+
+    code = "lock_not_found"
+
+    def __init__(self, flow: str) -> None:
+        super().__init__(f"No job holds a lock of a flow {flow!r}.")
+
+
 class FileMissing(NotFound):
     """A file that a flow or a caller named is not there."""
 
@@ -125,7 +134,18 @@ class ScheduleExists(Conflict):
     code = "schedule_exists"
 
     def __init__(self, schedule_id: str | None) -> None:
-        super().__init__("The same document is scheduled with the same timing already.", schedule_id=schedule_id)
+        which = f" ({schedule_id})" if schedule_id else ""
+        message = f"The same document is scheduled with the same timing already{which}."
+        super().__init__(message, schedule_id=schedule_id)
+
+
+class LockAmbiguous(Conflict):
+    """More than one locked flow is called so; `fields["paths"]` says which."""
+
+    code = "lock_ambiguous"
+
+    def __init__(self, flow: str, paths: Sequence[str]) -> None:
+        super().__init__(f"{flow!r} can be each of {', '.join(paths)}: give the path.", paths=list(paths))
 
 
 class DocumentInvalid(Invalid):
@@ -218,6 +238,12 @@ class SecretUnavailable(Unavailable):
     """A secret is named, and its keeper does not give it."""
 
     code = "secret_unavailable"
+
+
+class ClockSilent(Unavailable):
+    """No tick has come for minutes, although schedules wait for one."""
+
+    code = "clock_silent"
 
 
 class StepFailed(Exception):

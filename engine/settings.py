@@ -120,6 +120,11 @@ def _variable_of(setting: Field[Any], environment: Mapping[str, str]) -> str | N
     return next((name for name in names if name and environment.get(name, "").strip()), None)
 
 
+def environment_with(**variables: str) -> dict[str, str]:
+    """This process's environment with these variables set, for the program that it becomes."""
+    return os.environ | variables
+
+
 @dataclass(frozen=True)
 class Settings:
     """Every setting with its default; the environment's name is the field's in upper case."""
@@ -217,10 +222,12 @@ class Settings:
     grace_seconds: int = _setting(10, "How long a `finally_step` may run after a stop.", _whole(1, 3600))
 
     octoflow_url: str | None = _setting(
-        None, "The service that `octoflow jobs` asks; without it, the data folder of this machine.", _service_url
+        None,
+        "The service that `octoflow jobs`, `schedules` and `forecast` ask; otherwise the data folder of this machine.",
+        _service_url,
     )
     octoflow_token: str | None = _setting(
-        None, "The token that `octoflow jobs` shows to that service, API_TOKEN by default.", _header, secret=True
+        None, "The token that is shown to that service, API_TOKEN by default.", _header, secret=True
     )
 
     @classmethod

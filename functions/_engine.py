@@ -98,13 +98,20 @@ class ProcessEngine:
         wait = FIRST_WAIT_SECONDS
         while not self._closing.wait(wait):
             try:
-                self.get().start()
-                return
+                engine = self.get()
+                engine.start()
+                break
             except OctoflowError as error:
                 log.warning("The engine does not start: %s", error)
             except Exception:
                 log.exception("The engine does not start")
             wait = min(max(1.0, wait * 2), LONGEST_WAIT_SECONDS)
+        else:
+            return
+        if engine.settings.tick_inside:
+            from functions._inside_clock import tick_each_minute
+
+            tick_each_minute(engine, self._closing)
 
 
 PROCESS = ProcessEngine(begin_from_environment)

@@ -1,10 +1,11 @@
-"""Whether this process lives, and whether it can serve."""
+"""Whether this process lives, whether it can serve, and whether its clock does."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from engine import __version__
+from engine.models.times import format_time
 from functions._http import operation
 
 if TYPE_CHECKING:
@@ -19,5 +20,11 @@ def healthz() -> dict[str, Any]:
 
 @operation("GET", "/readyz", role=None)
 def readyz(engine: Orchestrator) -> dict[str, Any]:
-    """The database answers, and jobs can be taken."""
-    return engine.readiness()
+    """The database answers, and jobs can be taken; `last_tick` is the time of the last good tick."""
+    return engine.readiness() | {"last_tick": format_time(engine.last_tick(), engine.settings.timezone)}
+
+
+@operation("GET", "/healthz/tick", role=None)
+def healthz_tick(engine: Orchestrator) -> dict[str, Any]:
+    """The clock calls the tick, or nothing is scheduled that would need it."""
+    return {"status": "ok", "last_tick": format_time(engine.clock_health(), engine.settings.timezone)}

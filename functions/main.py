@@ -11,21 +11,58 @@ import flask
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from functions._http import every_route, serve
-from functions.health import healthz, readyz
+from functions.health import healthz, healthz_tick, readyz
 from functions.jobs import cancel_job, delete_job, delete_jobs, get_job, get_job_logs, launch_job, list_jobs
+from functions.older import (
+    add_flow,
+    delete_flow,
+    get_flow,
+    launch_flow,
+    list_flows,
+    list_locks,
+    release_lock,
+    release_locks,
+)
+from functions.schedules import (
+    create_schedule,
+    delete_schedule,
+    forecast_schedules,
+    get_schedule,
+    get_schedule_slots,
+    list_schedules,
+    pause_schedule,
+    resume_schedule,
+)
 from functions.tick import run_tick
 
 __all__ = [
+    "add_flow",
     "api",
     "cancel_job",
+    "create_schedule",
+    "delete_flow",
     "delete_job",
     "delete_jobs",
+    "delete_schedule",
+    "forecast_schedules",
+    "get_flow",
     "get_job",
     "get_job_logs",
+    "get_schedule",
+    "get_schedule_slots",
     "healthz",
+    "healthz_tick",
+    "launch_flow",
     "launch_job",
+    "list_flows",
     "list_jobs",
+    "list_locks",
+    "list_schedules",
+    "pause_schedule",
     "readyz",
+    "release_lock",
+    "release_locks",
+    "resume_schedule",
     "run_tick",
 ]
 

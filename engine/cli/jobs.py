@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from engine.cli.clients import JobClient, Object, job_client
+from engine.cli.clients import JobClient, job_client
+from engine.cli.service import Object
 from engine.cli.terminal import plain, print_table
 from engine.clock import Clock
 from engine.models.job import State, Status

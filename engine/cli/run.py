@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    data = _read_data(options.data)
+    data = read_data(options.data)
     engine = open_engine(workers=0)
     path = below(engine.settings.flows_path, options.flow)
     previous = {
@@ -59,7 +59,8 @@ def _run(options: argparse.Namespace) -> int:
     return EXIT_CODES.get(outcome.status, 1)
 
 
-def _read_data(text: str | None) -> Any:
+def read_data(text: str | None) -> Any:
+    """The JSON that `--data` gives, itself or in a file; RequestInvalid."""
     if text is None:
         return None
     from engine.reading import ReadingError, decode, read_json

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from engine.errors import SettingInvalid
-from engine.settings import Settings
+from engine.settings import Settings, environment_with
 
 if TYPE_CHECKING:
     from engine.cli.terminal import Commands
@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 def add(commands: Commands) -> None:
     """`serve`."""
     serve = commands.add_parser("serve", help="run the service: gunicorn, one process, many threads")
+    serve.add_argument(
+        "--tick", action="store_true", help="call the tick each minute from inside, where no clock outside does"
+    )
     serve.set_defaults(command=_serve)
 
 
-def _serve(_options: argparse.Namespace) -> int:
+def _serve(options: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     settings.make_folders()
     _must_be_free(settings.api_host, settings.api_port)
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "functions"])
+    environment = environment_with(TICK_INSIDE="true") if options.tick else environment_with()
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "functions"], environment)
 
 
 def _must_be_free(host: str, port: int) -> None:

@@ -88,11 +88,11 @@ class LocalExecutor:
             for thread in self._threads:
                 thread.start()
 
-    def nudge(self) -> None:
-        """There may be a job to claim."""
+    def nudge(self, jobs: int = 1) -> None:
+        """There may be so many jobs to claim."""
         with self._changed:
             self._nudges += 1
-            self._changed.notify()
+            self._changed.notify(jobs)
 
     def supervise(self, claim: Claim, observer: Observer | None = None) -> Outcome | None:
         """Run a claimed job here and now, in this thread; None when its lease was lost."""

@@ -135,6 +135,8 @@ class Claim:
     source: Source = Source.API
     reason: str | None = None
     has_finally: bool = False
+    lock: str | None = None
+    """What the job holds while it is active, None when it took no lock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from engine.errors import RequestInvalid
+from engine.models.schedule import Misfire, Overlap
 
 SHOWN = 20
 """How many problems an answer lists; a body can have a million."""
+YEAR = 31_536_000
+"""The most seconds between two runs, and that a run may be late."""
 
 
 class RequestBody(BaseModel):
@@ -31,9 +36,14 @@ class RequestBody(BaseModel):
         except ValidationError as error:
             wrong = [{"field": _place(e["loc"]), "message": _sentence(e["type"], e["msg"])} for e in error.errors()]
             raise _invalid(wrong + problems) from error
+        problems += [{"field": field, "message": message} for field, message in body.conflicts()]
         if problems:
             raise _invalid(problems)
         return body
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """What is wrong with fields that are right each by itself: a field, and what is to be said of it."""
+        yield from ()
 
 
 class LaunchJob(RequestBody):
@@ -45,6 +55,51 @@ class LaunchJob(RequestBody):
         None, ge=1, le=2_592_000, description="How long the job may run; FLOW_TIMEOUT_SECONDS when it does not say."
     )
     priority: int = Field(0, ge=-1_000_000, le=1_000_000, description="The lowest number runs first, as with nice(1).")
+
+
+class AddFlow(RequestBody):
+    """What to run, and when; without `cron` and `every_seconds` the document's own are meant."""
+
+    path: str = Field(min_length=1, max_length=1024, description="The document's path below FLOWS_PATH.")
+    cron: str | None = Field(None, min_length=1, max_length=255, description="Five fields, or such as `@hourly`.")
+    every_seconds: int | None = Field(None, ge=1, le=YEAR, description="So many seconds from one run to the next.")
+    timezone: str | None = Field(None, max_length=64, description="The zone that cron is read in; TIMEZONE by default.")
+    overlap: Overlap = Field(
+        Overlap.SKIP, strict=False, description="While the flow still runs: `skip` the run, or `queue` one."
+    )
+    misfire: Misfire = Field(
+        Misfire.LATEST, strict=False, description="Runs that no tick saw in time: the `latest` is made up for, or none."
+    )
+    misfire_grace_seconds: int | None = Field(
+        None, ge=1, le=YEAR, description="How late a run may be; 3600 under `latest`, 90 under `skip`."
+    )
+    timeout_seconds: float | None = Field(
+        None, ge=1, le=2_592_000, description="How long each job may run; FLOW_TIMEOUT_SECONDS when it does not say."
+    )
+    data: Any = Field(None, description="Any JSON; the flow finds it under `__input__`.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _must_be_known(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                ZoneInfo(name)
+            except (KeyError, ValueError, OSError) as error:
+                raise ValueError("is not a time zone of the tz database, such as UTC or Europe/Berlin") from error
+        return name
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        if self.cron is not None and self.every_seconds is not None:
+            yield "every_seconds", "cannot be given together with `cron`"
+
+
+class CreateSchedule(AddFlow):
+    """What to run, and when: either `cron` or `every_seconds`."""
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        yield from super().conflicts()
+        if self.cron is None and self.every_seconds is None:
+            yield "cron", "is required where there is no `every_seconds`"
 
 
 def _invalid(problems: list[dict[str, str]]) -> RequestInvalid:
@@ -64,6 +119,8 @@ def _sentence(kind: str, message: str) -> str:
         return "is required"
     if kind == "string_unicode":
         return "must be text that UTF-8 can carry"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
     for subject in ("Input", "String", "List", "Dictionary", "Value"):
         message = message.removeprefix(f"{subject} should ")
     return f"must {message}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from engine.models.job import Json
+from engine.models.job import Json, NewJob
 
 DEFAULT_GRACE_SECONDS = 3600
 """How late a due time still counts under `misfire: latest`, when the schedule does not say."""
@@ -132,3 +132,42 @@ class ScheduleFilter:
     path: str | None = None
     limit: int = 50
     offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """What a tick decided about one due schedule: `job` is to be launched for `due_time`, or `error` says why not.
+
+    Both are None when the decision consists of `slots` alone. `expected` is the `next_due` that was read: when it is
+    another by now, somebody else has decided.
+    """
+
+    schedule_id: str
+    expected: datetime
+    last_due: datetime
+    next_due: datetime | None
+    slots: tuple[Slot, ...] = ()
+    due_time: datetime | None = None
+    overlap: Overlap = Overlap.SKIP
+    job: NewJob | None = None
+    error: str | None = None
+    failures: int = 0
+
+    def launching(self, job: NewJob) -> Firing:
+        """The same with the job that is to be launched."""
+        return replace(self, job=job)
+
+    def failed(self, error: str, failures: int, next_due: datetime | None) -> Firing:
+        """The same, when no job could be made; it is looked at again at that due time."""
+        return replace(self, error=error, failures=failures, next_due=next_due)
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """What was written: jobs launched, due times without one (`missed`), those whose flow still ran (`skipped`)."""
+
+    jobs: tuple[str, ...] = ()
+    missed: int = 0
+    skipped: int = 0
+    failed: tuple[tuple[str, str], ...] = ()
+    """Schedule id and error of each launch that could not be made."""

@@ -9,7 +9,8 @@ from engine import __version__
 from engine.errors import DatabaseRefused
 from engine.models.tick import TickReport
 from engine.orchestrator.access import AccessVerbs
-from engine.orchestrator.jobs import JobVerbs
+from engine.orchestrator.clock_health import ClockHealthVerbs
+from engine.orchestrator.locks import LockVerbs
 from engine.orchestrator.parts import MAX_PRIORITY, MAX_TIMEOUT_SECONDS
 from engine.orchestrator.upkeep import UpkeepVerbs
 from engine.settings import Settings
@@ -21,7 +22,7 @@ log = logging.getLogger("octoflow")
 READY_SECONDS = 1.0
 
 
-class Orchestrator(JobVerbs, UpkeepVerbs, AccessVerbs):
+class Orchestrator(LockVerbs, UpkeepVerbs, ClockHealthVerbs, AccessVerbs):
     """One service's engine. Nothing runs before `start` or a verb that needs it; `close` ends all of it."""
 
     _closed = False
@@ -44,6 +45,7 @@ class Orchestrator(JobVerbs, UpkeepVerbs, AccessVerbs):
             self._check_database()
             self._executor.start()
             self._sweep(TickReport())
+            self._begin_clock()
             self._started = True
             kind = self.settings.database_uri.partition(":")[0]
             log.info("Octoflow %s has started: database %s, data folder %s", __version__, kind, self.settings.data_path)
@@ -53,6 +55,7 @@ class Orchestrator(JobVerbs, UpkeepVerbs, AccessVerbs):
         self._closed = True
         if self._started:
             log.info("Octoflow stops")
+        self._end_clock()
         if self._lazy_executor is not None:
             self._lazy_executor.close()
         self._database.dispose()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from engine.executors.children import ChildPool
     from engine.executors.local import LocalExecutor
     from engine.secrets.keeper import SecretKeeper
+    from engine.store.marks import MarkStore
+    from engine.store.schedules import ScheduleStore
     from engine.supervisor import Tools
 
 MAX_TIMEOUT_SECONDS = 2_592_000
@@ -28,6 +30,7 @@ class Parts:
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         from engine.store.database import Database
+        from engine.store.documents import DocumentStore
         from engine.store.jobs import JobStore
 
         self.settings = settings
@@ -35,7 +38,8 @@ class Parts:
         settings.make_folders()
         self._database = Database(settings.database_uri, run_path=settings.run_path)
         self._database.upgrade()
-        self._jobs = JobStore(self._database)
+        self._documents = DocumentStore(self._database)
+        self._jobs = JobStore(self._database, self._documents)
         self._lock = Lock()
         self._lazy_checker: Checker | None = None
         self._lazy_executor: LocalExecutor | None = None
@@ -43,7 +47,14 @@ class Parts:
         self._refusal: DatabaseRefused | None = None
 
     def _new_job(
-        self, path: str, data: Json, timeout_seconds: float | None, priority: int, source: Source
+        self,
+        path: str,
+        data: Json,
+        timeout_seconds: float | None,
+        priority: int,
+        source: Source,
+        *,
+        schedule_id: str | None = None,
     ) -> tuple[NewJob, list[Any]]:
         if timeout_seconds is not None and not 1 <= timeout_seconds <= MAX_TIMEOUT_SECONDS:
             raise RequestInvalid(f"timeout_seconds must be from 1 to {MAX_TIMEOUT_SECONDS}.")
@@ -61,6 +72,7 @@ class Parts:
             priority=priority,
             timeout_seconds=timeout_seconds or self.settings.flow_timeout_seconds,
             source=source,
+            schedule_id=schedule_id,
             has_finally=flow.finally_step is not None,
         )
         return job, [checked.document, *checked.parts]
@@ -100,6 +112,18 @@ class Parts:
             return self._lazy_executor
 
     @cached_property
+    def _schedules(self) -> ScheduleStore:
+        from engine.store.schedules import ScheduleStore
+
+        return ScheduleStore(self._database, self._documents)
+
+    @cached_property
+    def _marks(self) -> MarkStore:
+        from engine.store.marks import MarkStore
+
+        return MarkStore(self._database)
+
+    @cached_property
     def _secrets(self) -> SecretKeeper:
         from engine.secrets.keeper import SecretKeeper
         from engine.secrets.vault import Vault
@@ -111,13 +135,12 @@ class Parts:
 
     def _make_tools(self, pool: ChildPool) -> Tools:
         from engine.models.limits import RunLimits
-        from engine.store.documents import DocumentStore
         from engine.supervisor import Tools
 
         settings = self.settings
         return Tools(
             jobs=self._jobs,
-            documents=DocumentStore(self._database),
+            documents=self._documents,
             secrets=self._secrets,
             workers=pool,
             clock=self.clock,

@@ -4,26 +4,67 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from engine import scheduler
 from engine.models.job import JobFilter, State
 from engine.models.tick import TickReport
-from engine.orchestrator.parts import Parts
+from engine.orchestrator.autostart import AutostartVerbs
+
+if TYPE_CHECKING:
+    from engine.scheduler.metronome import Metronome
 
 log = logging.getLogger("octoflow")
 
-TIDY_AFTER = timedelta(hours=1)
+HOUR = timedelta(hours=1)
+DOCUMENTS_KEPT = timedelta(days=1)
+"""How long a document is kept that no job refers to any more."""
+PRUNE_ROWS = 2_000
+"""The most rows of a kind that one tick deletes."""
+PRUNE_FLOWS = 50
+"""How many flows one tick counts the jobs of."""
 
 
-class UpkeepVerbs(Parts):
+class UpkeepVerbs(AutostartVerbs):
     """The tick and its stages."""
 
+    _started = False
     _tidied: datetime | None = None
+    _pruned_up_to: str | None = None
+    """The flow whose jobs the last tick counted last."""
 
     def tick(self) -> TickReport:
         """Do what time asks for; DatabaseDown when the database cannot be reached."""
-        stages = {"sweep": self._sweep, "dispatch": self._dispatch, "tidy": self._tidy}
-        return scheduler.tick(stages, self.clock)
+        stages = {
+            "sweep": self._sweep,
+            "dispatch": self._dispatch,
+            "autostart": self._follow_config,
+            "fire": self._fire,
+            "wake": self._wake,
+            "prune": self._prune,
+            "tidy": self._tidy,
+            "mark": self._mark_tick,
+        }
+        report = scheduler.tick(stages, self.clock)
+        if self._started and self.settings.executor == "local":
+            self._metronome.go_on()
+        return report
+
+    def _begin_clock(self) -> None:
+        """At a start: schedules as config.yml has them now, and due times as TIMEZONE has them now."""
+        zone = self.settings.timezone
+        if self._marks.text("timezone") != zone.key:
+            from engine.scheduler.due import next_due
+
+            self._schedules.retime(lambda each: next_due(each.timing, zone, each.last_due))
+            self._marks.mark("timezone", text=zone.key)
+        for problem in self.reconcile():
+            log.warning("%s", problem)
+
+    def _end_clock(self) -> None:
+        if "_metronome" in self.__dict__:
+            self._metronome.close()
 
     def run_due(self) -> None:
         """After a tick without a service: run what is pending here, unless a service on this host will."""
@@ -47,13 +88,52 @@ class UpkeepVerbs(Parts):
 
     def _dispatch(self, report: TickReport) -> None:
         report.dispatched = self._jobs.count(JobFilter(state=State.PENDING))
-        self._executor.nudge()
+        self._executor.nudge(report.dispatched)
+
+    def _follow_config(self, report: TickReport) -> None:
+        report.errors.extend(self.reconcile())
+
+    def _wake(self, report: TickReport) -> None:
+        """Jobs that wait for a lock are woken by whoever frees it; this finds those that nobody woke."""
+        report.woken = self._jobs.unblock(self.clock.now())
+        if report.woken:
+            self._executor.nudge(report.woken)
+
+    def _prune(self, report: TickReport) -> None:
+        """Delete what is older than is kept, so much at a time that no launch waits for it."""
+        settings, now = self.settings, self.clock.now()
+        ended, failed = (
+            now - timedelta(days=days) if days else None
+            for days in (settings.retention_days, settings.retention_failed_days)
+        )
+        report.pruned = self._jobs.prune(ended, failed, PRUNE_ROWS)
+        if settings.retention_jobs_per_flow:
+            deleted, self._pruned_up_to = self._jobs.prune_flows(
+                settings.retention_jobs_per_flow, self._pruned_up_to, PRUNE_FLOWS
+            )
+            report.pruned += deleted
+        if ended is not None:
+            self._schedules.prune_slots(ended, PRUNE_ROWS)
 
     def _tidy(self, _report: TickReport) -> None:
-        """Remove what killed writers left in the data folder, once an hour: the whole folder is walked for it."""
+        """Once an hour: remove documents without jobs, and what killed writers left in the data folder."""
         now = self.clock.now()
-        if self._tidied is None or now - self._tidied > TIDY_AFTER:
+        if self._tidied is None or now - self._tidied > HOUR:
             from engine.files import Root
 
             self._tidied = now
-            Root(self.settings.data_path, max_bytes=0).sweep_temporary(now - TIDY_AFTER)
+            self._jobs.prune_documents(now - DOCUMENTS_KEPT, PRUNE_ROWS)
+            Root(self.settings.data_path, max_bytes=0).sweep_temporary(now - HOUR)
+
+    def _mark_tick(self, _report: TickReport) -> None:
+        self._marks.mark("tick", time=self.clock.now())
+
+    def _schedules_changed(self) -> None:
+        if "_metronome" in self.__dict__:
+            self._metronome.look_again()
+
+    @cached_property
+    def _metronome(self) -> Metronome:
+        from engine.scheduler.metronome import Metronome
+
+        return Metronome(self._schedules.next_due_time, lambda: self._fire(TickReport()), self.clock)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, literal, se
 from engine.models.job import Claim, Job, Owner, Reason, State, Status
 from engine.store.job_rows import get_job, to_claim
 from engine.store.tables import jobs
+from engine.store.unblocking import hand_over
 
 ACTIVE = (State.RUNNING, State.STOPPING)
 
@@ -25,6 +26,7 @@ TO_CLAIM = (
         jobs.c.source,
         jobs.c.reason,
         jobs.c.has_finally,
+        jobs.c.lock,
         jobs.c.data,
     )
     .limit(bindparam("limit"))
@@ -64,15 +66,20 @@ MY_STOPPING = select(jobs.c.id, jobs.c.reason).where(
     jobs.c.owner == bindparam("holder"), jobs.c.state == State.STOPPING
 )
 
-CANCEL_PENDING = (
+NOT_BEGUN = (State.BLOCKED, State.PENDING)
+LOCK_OF_NOT_BEGUN = (
+    select(jobs.c.lock).where(jobs.c.id == bindparam("job"), jobs.c.state.in_(NOT_BEGUN)).with_for_update()
+)
+CANCEL_NOT_BEGUN = (
     update(jobs)
-    .where(jobs.c.id == bindparam("job"), jobs.c.state == State.PENDING)
+    .where(jobs.c.id == bindparam("job"), jobs.c.state.in_(NOT_BEGUN))
     .values(
         state=State.FINISHED,
         status=Status.CANCELLED,
         reason=Reason.CANCELLED,
         message="Cancelled before it began.",
         lock=None,
+        wanted=None,
         end_time=bindparam("now"),
     )
 )
@@ -115,8 +122,12 @@ def renew(connection: Connection, id: str, owner_id: str, epoch: int, lease_unti
 
 def cancel(connection: Connection, id: str, now: datetime) -> Job:
     """End the job if it has not begun, tell it to stop if it runs; the job as it is then."""
-    if connection.execute(CANCEL_PENDING, {"job": id, "now": now}).rowcount == 0:
+    held = connection.execute(LOCK_OF_NOT_BEGUN, {"job": id}).first()
+    if held is None:
         connection.execute(CANCEL_RUNNING, {"job": id})
+    else:
+        connection.execute(CANCEL_NOT_BEGUN, {"job": id, "now": now})
+        hand_over(connection, held.lock)
     return get_job(connection, id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
@@ -10,10 +11,12 @@ from sqlalchemy import Connection, Row, bindparam, select
 from engine.errors import FlowNotFound
 from engine.models.flow import Document
 from engine.store.database import Database
-from engine.store.tables import documents, insert_absent
+from engine.store.tables import documents, insert_or_renew
 
 MAX_KEPT = 200
 """So many bundles are kept in memory: a revision never changes."""
+REMEMBERED = timedelta(hours=1)
+"""So long a process relies on having stored a document; then it tells the database once more that it is in use."""
 
 SELECT = select(documents.c.path, documents.c.text, documents.c.revision, documents.c.parts)
 BY_REVISION = SELECT.where(documents.c.revision == bindparam("revision"))
@@ -21,19 +24,22 @@ BY_REVISIONS = SELECT.where(documents.c.revision.in_(bindparam("revisions", expa
 
 
 class DocumentStore:
-    """The documents of one database. Remembers which revisions are stored, so that a repeated launch writes none."""
+    """The documents of one database. Remembers which revisions are stored, so that a repeated launch writes none.
+
+    Nobody deletes a document within a day of its use, and what is remembered here was used within the hour.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._stored: set[str] = set()
+        self._stored: dict[str, datetime] = {}
         self._bundles: dict[str, dict[str, Document]] = {}
 
-    def put(self, documents: Sequence[Document]) -> None:
+    def put(self, documents: Sequence[Document], now: datetime) -> None:
         """Store those that are not stored yet."""
-        missing = self.missing(documents)
+        missing = self.missing(documents, now)
         if missing:
-            self._database.change(lambda connection: insert_documents(connection, missing))
-            self.remember(missing)
+            self._database.change(lambda connection: insert_documents(connection, missing, now))
+            self.remember(missing, now)
 
     def get(self, revision: str) -> Document:
         """The document at this revision; FlowNotFound when it was never stored."""
@@ -54,21 +60,25 @@ class DocumentStore:
             self._bundles[revision] = found
         return found
 
-    def missing(self, documents: Iterable[Document]) -> list[Document]:
-        """Those that this process does not know to be stored."""
-        return [document for document in documents if document.revision not in self._stored]
+    def missing(self, documents: Iterable[Document], now: datetime) -> list[Document]:
+        """Those that this process does not know to be stored, or has not used for an hour."""
+        return [document for document in documents if not self._remembers(document, now)]
 
-    def remember(self, documents: Iterable[Document]) -> None:
-        """These are stored now: to be called after the commit."""
-        self._stored.update(document.revision for document in documents)
+    def remember(self, documents: Iterable[Document], now: datetime) -> None:
+        """These were stored with that time: to be called after the commit."""
+        self._stored.update((document.revision, now) for document in documents)
+
+    def _remembers(self, document: Document, now: datetime) -> bool:
+        stored = self._stored.get(document.revision)
+        return stored is not None and abs(now - stored) < REMEMBERED
 
 
-def insert_documents(connection: Connection, missing: Sequence[Document]) -> None:
-    """Insert those that are absent, within the caller's transaction."""
+def insert_documents(connection: Connection, missing: Sequence[Document], now: datetime) -> None:
+    """Insert those that are absent and renew the others' `stored_time`, within the caller's transaction."""
     if missing:
         # In the order of the key, so that two launches that share parts cannot wait for each other.
-        rows = [_row(document) for document in sorted(missing, key=lambda document: document.revision)]
-        connection.execute(insert_absent(documents, connection.dialect.name), rows)
+        rows = [_row(document, now) for document in sorted(missing, key=lambda document: document.revision)]
+        connection.execute(insert_or_renew(documents, connection.dialect.name, ("stored_time",)), rows)
 
 
 def _collect(connection: Connection, parts: Mapping[str, str], found: dict[str, Document]) -> None:
@@ -88,5 +98,11 @@ def _document(row: Row[*tuple[Any, ...]]) -> Document:
     return Document(path=row.path, text=row.text, revision=row.revision, parts=row.parts)
 
 
-def _row(document: Document) -> dict[str, Any]:
-    return {"revision": document.revision, "path": document.path, "text": document.text, "parts": document.parts}
+def _row(document: Document, now: datetime) -> dict[str, Any]:
+    return {
+        "revision": document.revision,
+        "path": document.path,
+        "text": document.text,
+        "parts": document.parts,
+        "stored_time": now,
+    }

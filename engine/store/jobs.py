@@ -21,7 +21,19 @@ from engine.models.job import (
     StepRow,
     Swept,
 )
-from engine.store import claiming, deleting, job_rows, launching, recording, sweeping
+from engine.models.lock import Lock
+from engine.store import (
+    claiming,
+    deleting,
+    document_pruning,
+    holding,
+    job_rows,
+    launching,
+    pruning,
+    recording,
+    sweeping,
+    unblocking,
+)
 from engine.store.database import Database
 from engine.store.documents import DocumentStore
 
@@ -46,11 +58,11 @@ class JobStore:
 
         Takes the first of `job.lock_slots` that is free; FlowRunning names a holder when all are taken.
         """
-        missing = self._documents.missing(documents)
+        missing = self._documents.missing(documents, now)
         claim = self._database.change(
             lambda c: launching.launch(c, job, now, owner=owner, lease_until=lease_until, documents=missing)
         )
-        self._documents.remember(missing)
+        self._documents.remember(missing, now)
         return claim
 
     def has_pending(self) -> bool:
@@ -103,12 +115,16 @@ class JobStore:
         events: Sequence[Event],
         now: datetime,
         *,
+        lock: str | None = None,
         first_line: int | None = None,
         again: bool = False,
     ) -> bool:
-        """Close the job with its last events and free its lock; False when this owner no longer holds it."""
+        """Close the job with its last events and free its lock; False when this owner no longer holds it.
+
+        `lock` is the claim's: the next job that waits for it gets it.
+        """
         return self._database.change(
-            lambda c: recording.finish(c, id, owner_id, epoch, outcome, events, now, first_line, again)
+            lambda c: recording.finish(c, id, owner_id, epoch, outcome, events, now, first_line, again, lock)
         )
 
     def stop(self, id: str, owner_id: str, epoch: int, reason: str) -> bool:
@@ -160,6 +176,10 @@ class JobStore:
         """The lines after that number, and the `after` to ask with next; None when the job is over and has no more."""
         return self._database.ask(lambda c: job_rows.get_logs(c, id, after, limit))
 
+    def locks(self) -> list[Lock]:
+        """The locks that are held, by path."""
+        return self._database.ask(holding.list_locks)
+
     def count(self, filter: JobFilter) -> int:
         """How many jobs the filter lets through, whatever its limit and offset."""
         return self._database.ask(lambda c: job_rows.count_jobs(c, filter))
@@ -174,6 +194,58 @@ class JobStore:
         while batch := self._database.change(lambda c: deleting.delete_batch(c, before, state, status)):
             deleted += batch
         return deleted
+
+    def unblock(self, _now: datetime) -> int:
+        """Make jobs pending whose flow is free although nobody woke them, one of each flow; how many."""
+        return sum(map(self._unblock, self._database.ask(unblocking.list_stranded)))
+
+    def prune(self, ended_before: datetime | None, failed_before: datetime | None, limit: int) -> int:
+        """Delete at most so many jobs that ended before that time, failed ones before the other; how many.
+
+        None keeps them for ever.
+        """
+        cuts = dict.fromkeys(pruning.OTHERS, ended_before) | dict.fromkeys(pruning.FAILED, failed_before)
+        before = {status: cut for status, cut in cuts.items() if cut is not None}
+        return self._delete_all(self._database.ask(lambda c: pruning.list_old(c, before, limit)))
+
+    def prune_flows(self, keep: int, after_path: str | None, max_flows: int) -> tuple[int, str | None]:
+        """Delete all but the newest `keep` ended jobs, and as many failed ones, of the next so many flows.
+
+        How many, and the path to go on after: None when every flow has been seen.
+        """
+        deleted, after = 0, after_path or ""
+        paths = self._database.ask(lambda c: pruning.list_paths(c, after, max_flows))
+        for path in paths:
+            most = pruning.MOST - deleted
+            surplus = self._surplus(path, keep, most)
+            deleted += self._delete_all(surplus)
+            if len(surplus) == most:  # There may be more: this flow is the first of the next round.
+                return deleted, after or None
+            after = path
+        return deleted, after if len(paths) == max_flows else None
+
+    def prune_documents(self, stored_before: datetime, limit: int) -> int:
+        """Delete at most so many documents that no job needs and that were not used since that time; how many.
+
+        The time must be hours ago: see `document_pruning`.
+        """
+        unused = self._database.ask(lambda c: document_pruning.list_unused(c, stored_before))[:limit]
+        return sum(self._delete_documents(part, stored_before) for part in pruning.batches(unused))
+
+    def _unblock(self, path: str) -> int:
+        return self._database.change(lambda c: unblocking.unblock_one(c, path))
+
+    def _surplus(self, path: str, keep: int, most: int) -> Sequence[str]:
+        return self._database.ask(lambda c: pruning.list_surplus(c, path, keep, most))
+
+    def _delete_all(self, ids: Sequence[str]) -> int:
+        return sum(map(self._delete_jobs, pruning.batches(ids)))
+
+    def _delete_jobs(self, ids: Sequence[str]) -> int:
+        return self._database.change(lambda c: pruning.delete_batch(c, ids))
+
+    def _delete_documents(self, revisions: Sequence[str], stored_before: datetime) -> int:
+        return self._database.change(lambda c: document_pruning.delete_batch(c, revisions, stored_before))
 
     def list(self, filter: JobFilter) -> list[Job]:
         """At most `filter.limit` jobs, newest first, without data and result."""

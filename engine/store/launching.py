@@ -29,30 +29,34 @@ def launch(
     documents: Sequence[Document],
 ) -> Claim | None:
     """Insert the job, claimed when an owner is given; FlowRunning when another holds its last free lock."""
-    insert_documents(connection, documents)
-    row = _row(job, now, owner, lease_until)
+    insert_documents(connection, documents, now)
+    row = job_row(job, now, owner, lease_until)
+    lock = None
     if job.lock_slots:
-        _insert_locked(connection, job.lock_slots, row)
+        lock = _insert_locked(connection, job.lock_slots, row)
     else:
         connection.execute(jobs.insert(), row)
-    return None if owner is None else _claim(job, owner, now)
+    return None if owner is None else _claim(job, owner, now, lock)
 
 
-def _insert_locked(connection: Connection, slots: Sequence[str], row: dict[str, Any]) -> None:
+def _insert_locked(connection: Connection, slots: Sequence[str], row: dict[str, Any]) -> str:
     # The unique column decides, not a look before the insert. No refused INSERT is an error inside the transaction,
     # because PostgreSQL would give the whole transaction up.
     insert = insert_absent(jobs, connection.dialect.name)
     for _ in range(ATTEMPTS):
         for slot in slots:
             if connection.execute(insert, {**row, "lock": slot}).rowcount == 1:
-                return
+                return slot
         holder = connection.scalar(HOLDER, {"locks": list(slots)})
         if holder is not None:
             raise FlowRunning(holder)
     raise FlowRunning(None)
 
 
-def _row(job: NewJob, now: datetime, owner: Owner | None, lease_until: datetime | None) -> dict[str, Any]:
+def job_row(
+    job: NewJob, now: datetime, owner: Owner | None = None, lease_until: datetime | None = None
+) -> dict[str, Any]:
+    """The row of a job that holds no lock yet: pending, or claimed when an owner is given."""
     claimed = owner is not None
     return {
         "id": job.id,
@@ -73,10 +77,11 @@ def _row(job: NewJob, now: datetime, owner: Owner | None, lease_until: datetime 
         "has_finally": job.has_finally,
         "name": job.name,
         "data": job.data,
+        "wanted": None,
     }
 
 
-def _claim(job: NewJob, owner: Owner, now: datetime) -> Claim:
+def _claim(job: NewJob, owner: Owner, now: datetime, lock: str | None) -> Claim:
     return Claim(
         id=job.id,
         path=job.path,
@@ -89,4 +94,5 @@ def _claim(job: NewJob, owner: Owner, now: datetime) -> Claim:
         start_time=now,
         source=job.source,
         has_finally=job.has_finally,
+        lock=lock,
     )

@@ -13,6 +13,7 @@ from engine.models.job import Event, LogLine, Outcome, State, StepEnded, StepSta
 from engine.store.claiming import IS_MINE, MY_STATE_HELD, mine
 from engine.store.job_rows import LAST_LINE
 from engine.store.tables import insert_absent, jobs, logs, steps
+from engine.store.unblocking import hand_over
 
 END_STEP = (
     update(steps)
@@ -113,8 +114,9 @@ def finish(
     now: datetime,
     first_line: int | None,
     again: bool,
+    lock: str | None,
 ) -> bool:
-    """Close the job with its last events if this owner still holds it."""
+    """Close the job with its last events if this owner still holds it, and hand its lock over."""
     ending = {
         "status": outcome.status,
         "reason": outcome.reason,
@@ -127,7 +129,7 @@ def finish(
         return False
     write(connection, id, fold(id, events, again=again), first_line)
     connection.execute(STOP_STEPS, {"job": id, "now": now})
-    # The lock is free from here on: what waits for this job becomes ready in this same transaction, or never.
+    hand_over(connection, lock)
     return True
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, or_, select, update
 from engine.models.job import Reason, State, Status, StepStatus, Swept
 from engine.store.claiming import ACTIVE
 from engine.store.tables import jobs, steps
+from engine.store.unblocking import hand_over
 
 BATCH = 100
 LAST_EPOCH = 7
@@ -19,7 +20,7 @@ LAST_EPOCH = 7
 
 # No lease and no owner means handed on already, or a batch: neither condition holds for NULL.
 LOST = (
-    select(jobs.c.id, jobs.c.state, jobs.c.epoch, jobs.c.reason, jobs.c.has_finally, jobs.c.errors)
+    select(jobs.c.id, jobs.c.state, jobs.c.epoch, jobs.c.reason, jobs.c.has_finally, jobs.c.lock, jobs.c.errors)
     .where(jobs.c.state.in_(ACTIVE))
     .where(or_(jobs.c.lease_until < bindparam("now"), jobs.c.owner.in_(bindparam("dead", expanding=True))))
     .order_by(jobs.c.id)
@@ -143,4 +144,5 @@ def _settle(
         connection.execute(HAND_ON, values)
     else:
         connection.execute(CLOSE, {**values, "ended": loss.status, "now": now})
+        hand_over(connection, row.lock)
     return loss.hands_on

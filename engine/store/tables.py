@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Insert, Integer, MetaData, Table, UniqueConstraint
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from engine.store.columns import JsonText, JsonValue, Key, LongText, Moment
 
@@ -164,6 +164,25 @@ marks = Table(
 def insert_absent(table: Table, dialect: str) -> Insert:
     """An INSERT that does nothing where a row with the same unique key exists; its row count tells."""
     return _insert_absent(table, dialect).execution_options(preserve_rowcount=True)
+
+
+@cache
+def insert_or_renew(table: Table, dialect: str, renewed: tuple[str, ...]) -> Insert:
+    """An INSERT that, where a row with the same primary key exists, sets these columns of it instead."""
+    match dialect:
+        case "sqlite":
+            on_sqlite = sqlite.insert(table)
+            return on_sqlite.on_conflict_do_update(
+                index_elements=list(table.primary_key), set_={name: on_sqlite.excluded[name] for name in renewed}
+            )
+        case "postgresql":
+            on_postgresql = postgresql.insert(table)
+            return on_postgresql.on_conflict_do_update(
+                index_elements=list(table.primary_key), set_={name: on_postgresql.excluded[name] for name in renewed}
+            )
+        case _:
+            on_mysql = mysql.insert(table)
+            return on_mysql.on_duplicate_key_update({name: on_mysql.inserted[name] for name in renewed})
 
 
 def _insert_absent(table: Table, dialect: str) -> Insert:

@@ -114,7 +114,8 @@ class HeldRow:
     def _finish(self, outcome: Outcome) -> bool:
         again, self._is_uncertain = self._is_uncertain, True
         now = self._clock.now()
-        if self._jobs.finish(*self._key, outcome, self._events, now, first_line=self.lines + 1, again=again):
+        first_line, lock = self.lines + 1, self._claim.lock
+        if self._jobs.finish(*self._key, outcome, self._events, now, lock=lock, first_line=first_line, again=again):
             return True
         job = self._jobs.get(self._claim.id) if again else None
         return job is not None and (job.state, job.status, job.reason) == (

@@ -58,6 +58,7 @@ class Jobs(Protocol):
         events: Sequence[Event],
         now: datetime,
         *,
+        lock: str | None = None,
         first_line: int | None = None,
         again: bool = False,
     ) -> bool: ...

@@ -2,10 +2,7 @@
 
 `examples/printed` holds the YAML blocks as they stand there, `examples/curls.yml` the commands. A step that is printed
 alone runs behind the steps that make the data it names. `examples/options` has a flow for each step type that gives
-every option of it once, and what comes of it.
-
-Not covered here: the commands about schedules (POST, GET and DELETE `/api/schedules`) and the older endpoints
-(`/api/flows/add`, `/api/flows/{flow_id}`, `/api/flows`, `/api/flows/launch`, `/api/locks`).
+every option of it once, and what comes of it. The older document prints no commands for its endpoints, only one body.
 """
 
 from __future__ import annotations
@@ -88,6 +85,14 @@ class Stage:
         times = [int(moment.timestamp()) * 1_000_000 for moment in (start, end)]
         with closing(sqlite3.connect(self.data / "jobs.sqlite", timeout=10)) as database, database:
             database.execute("UPDATE jobs SET start_time = ?, end_time = ? WHERE id = ?", (*times, job["id"]))
+
+    def due_now(self, schedule_id: str) -> None:
+        """Let the schedule wait for a tick since this hour began."""
+        hour = 3_600_000_000
+        due = int(datetime.now(UTC).timestamp() * 1_000_000) // hour * hour
+        with closing(sqlite3.connect(self.data / "jobs.sqlite", timeout=10)) as database, database:
+            values = (due - hour, due, schedule_id)
+            database.execute("UPDATE schedules SET last_due = ?, next_due = ? WHERE id = ?", values)
 
     def active(self) -> list[str]:
         jobs = self.service.get("/api/jobs?limit=500").json()["jobs"]
@@ -514,6 +519,77 @@ def test_the_printed_delete_forgets_only_what_is_older(stage: Stage, ask: Any) -
     assert answer == (200, {"deleted": 1})
     assert stage.service.get(f"/api/jobs/{older['id']}").status_code == 404
     assert stage.service.get(f"/api/jobs/{younger['id']}").status_code == 200
+
+
+def test_the_printed_schedule_is_made_listed_and_removed(stage: Stage, ask: Any) -> None:
+    status, made = ask("schedule")
+    again = ask("schedule")
+    listed = ask("schedules")
+    removed = ask("unschedule", schedule_id=made["schedule_id"])
+
+    assert (status, list(made)) == (201, ["schedule_id"])
+    assert (again[0], again[1]["schedule_id"]) == (409, made["schedule_id"])
+    assert listed[0] == 200
+    [schedule] = listed[1]["schedules"]
+    assert (schedule["schedule_id"], schedule["path"], schedule["cron"]) == (
+        made["schedule_id"],
+        "flow1.yml",
+        "0 * * * *",
+    )
+    assert schedule["next_run_time"].endswith(":00:00.000+00:00")
+    assert removed == (200, {"schedule_id": made["schedule_id"], "deleted": True})
+    assert ask("schedules")[1]["schedules"] == []
+    assert ask("unschedule", schedule_id=made["schedule_id"])[0] == 404
+
+
+def test_the_printed_schedule_runs_when_it_is_due(stage: Stage, ask: Any) -> None:
+    _, made = ask("schedule")
+    stage.due_now(made["schedule_id"])
+
+    report = stage.service.post("/api/tick").json()
+    [job] = stage.service.get(f"/api/jobs?schedule_id={made['schedule_id']}").json()["jobs"]
+    [schedule] = ask("schedules")[1]["schedules"]
+    ask("unschedule", schedule_id=made["schedule_id"])
+
+    assert (report["fired"], report["errors"]) == (1, [])
+    assert (job["path"], job["source"]) == ("flow1.yml", "schedule")
+    assert (schedule["last_job_id"], schedule["last_slot"]["verdict"]) == (job["id"], "fired")
+
+
+# The endpoints of the older document
+
+
+def test_the_flow_of_the_older_document_is_added_listed_shown_and_removed(stage: Stage) -> None:
+    service = stage.service
+
+    added = service.post("/api/flows/add", {"path": "flow1.yml"})
+    id = added.json()["flow_id"]
+    flows = service.get("/api/flows").json()["flows"]
+    shown = service.get(f"/api/flows/{id}")
+    removed = service.session.delete(f"{service.url}/api/flows/{id}", timeout=20)
+
+    assert added.status_code == 201
+    assert [(flow["flow_id"], flow["path"], flow["cron"]) for flow in flows] == [(id, "flow1.yml", "0 6 * * *")]
+    assert (shown.status_code, shown.json()) == (200, flows[0])
+    assert removed.status_code == 200
+    assert service.get(f"/api/flows/{id}").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["/flow1.yml", "/flow1", "/Flow 1", ""])
+def test_the_locks_of_the_older_document_are_listed_and_removed(stage: Stage, name: str) -> None:
+    service = stage.service
+    stage.peer.held.clear()
+
+    job_id = service.post("/api/flows/launch", {"path": "flow1.yml"}).json()["job_id"]
+    service.running_step(job_id, "wait for the peer")
+    locks = service.get("/api/locks").json()["locks"]
+    removed = service.session.delete(f"{service.url}/api/locks{name}", timeout=20)
+    stage.peer.held.set()
+
+    assert [(lock["path"], lock["name"], lock["job_id"]) for lock in locks] == [("flow1.yml", "Flow 1", job_id)]
+    assert (removed.status_code, removed.json()) == (200, {"released": [job_id]})
+    assert service.finished(job_id)["status"] == "cancelled"
+    assert service.get("/api/locks").json() == {"locks": []}
 
 
 # Every option of every step type

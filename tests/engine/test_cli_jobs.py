@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import sys
-from collections import namedtuple
-from contextlib import contextmanager
 from dataclasses import fields
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
+from fixed_answers import Answer, peer
 from flows import QUICK
 from stores import upgraded_sqlite
 
@@ -209,39 +206,6 @@ def test_a_time_that_is_none_is_one_sentence(data, capsys):
 
 # Over HTTP
 
-Answer = namedtuple("Answer", "status body headers", defaults=({},))
-
-
-@contextmanager
-def peer(answer):
-    """A server that gives everybody this answer; its URL, and what it was asked."""
-    asked = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append((self.command, self.path, self.headers["Authorization"]))
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            self.wfile.write(answer.body)
-
-        do_POST = do_DELETE = do_GET
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
 
 @pytest.mark.parametrize(
     ("answer", "sentence"),
@@ -283,7 +247,7 @@ def test_the_apis_token_is_shown_when_there_is_no_other(data, capsys, monkeypatc
 
         jobs(capsys, "list", "--status", "failed", "--since", "2 hours ago")
 
-    [(method, path, authorization)] = asked
+    [(method, path, authorization, _)] = asked
     assert (method, path) == ("GET", "/prefix/api/jobs?status=failed&start_time_from=2+hours+ago&limit=50")
     assert authorization.encode("latin-1").decode() == "Bearer töken"
 

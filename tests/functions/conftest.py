@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from fake_schedules import FakeSchedules
 from functions_framework import create_app
 
 from engine.clock import Clock
@@ -39,10 +40,11 @@ def a_job(id: str, **changes: Any) -> Job:
     return Job(**(values | changes))
 
 
-class FakeEngine:
+class FakeEngine(FakeSchedules):
     """The verbs of the Orchestrator over a dict; `asked` remembers what came in."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.settings = Settings(timezone=ZoneInfo("Europe/Berlin"), max_content_length=100_000)
         self.clock = StoppedClock()
         self.tokens = {role.value: role for role in Role}

@@ -10,6 +10,7 @@ import pytest
 
 from engine.errors import DatabaseRefused
 from engine.orchestrator import Orchestrator
+from engine.settings import Settings
 from functions._engine import NotReady
 
 
@@ -31,7 +32,7 @@ def engine_class():
         if made.error:
             raise made.error
         made.started, made.closed = Event(), Event()
-        engine = SimpleNamespace(start=made.started.set, close=made.closed.set)
+        engine = SimpleNamespace(start=made.started.set, close=made.closed.set, settings=Settings())
         made.engines.append(engine)
         return engine
 

@@ -21,6 +21,7 @@ import pytest
 from engine.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+KIT = ROOT / "tests" / "kit"
 MB = 1_000_000
 BODY = 200 * MB
 
@@ -95,7 +96,7 @@ def fake_source(tmp_path: Path) -> Path:
     helper = (Path(__file__).parent / "conftest.py").read_text()
     (tmp_path / "conftest_of_functions.py").write_text(helper)
     source = tmp_path / "fake_main.py"
-    source.write_text(SOURCE.format(paths=[str(ROOT), str(tmp_path)]))
+    source.write_text(SOURCE.format(paths=[str(ROOT), str(KIT), str(tmp_path)]))
     return source
 
 
@@ -159,7 +160,7 @@ def large(tmp_path_factory) -> Iterator[tuple[int, list[int]]]:
     folder = tmp_path_factory.mktemp("large")
     (folder / "conftest_of_functions.py").write_text((Path(__file__).parent / "conftest.py").read_text())
     source = folder / "fake_main.py"
-    source.write_text(SOURCE.format(paths=[str(ROOT), str(folder)]))
+    source.write_text(SOURCE.format(paths=[str(ROOT), str(KIT), str(folder)]))
     port = free_port()
     with serving(framework("api", port, source), port, THREADS="2") as process:
         for _ in range(4):

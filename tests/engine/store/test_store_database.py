@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
+from clocks import NOON
 from sqlalchemy import bindparam, event, select, text, update
 
 from engine.errors import DatabaseBusy, DatabaseDown, DatabaseRefused, SettingInvalid, StorageFull
@@ -71,10 +72,10 @@ def test_a_database_that_another_process_holds_is_busy(hasty, sqlite):
     holder.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(DatabaseBusy, match=r"only\.sqlite is busy"):
-        DocumentStore(database).put([document()])
+        DocumentStore(database).put([document()], NOON)
 
     holder.close()
-    DocumentStore(database).put([document()])
+    DocumentStore(database).put([document()], NOON)
     database.dispose()
 
 
@@ -83,7 +84,7 @@ def test_a_database_that_another_thread_holds_is_busy(hasty, sqlite):
 
     def write():
         try:
-            DocumentStore(sqlite).put([document()])
+            DocumentStore(sqlite).put([document()], NOON)
         except DatabaseBusy as error:
             refused.append(error)
 
@@ -93,18 +94,18 @@ def test_a_database_that_another_thread_holds_is_busy(hasty, sqlite):
         thread.join()
 
     assert len(refused) == 1
-    DocumentStore(sqlite).put([document()])
+    DocumentStore(sqlite).put([document()], NOON)
 
 
 def test_a_full_volume_is_told_and_can_still_be_read(sqlite):
     store = DocumentStore(sqlite)
-    store.put([document("r1")])
+    store.put([document("r1")], NOON)
     with sqlite.read() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 
     with pytest.raises(StorageFull, match=r"only\.sqlite has no room left"):
-        store.put([document("r2", "x" * 100_000)])
+        store.put([document("r2", "x" * 100_000)], NOON)
 
     assert store.get("r1") == document("r1")
     sqlite.check()
@@ -137,7 +138,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
 
 
 def test_damaged_pages_are_found(sqlite):
-    DocumentStore(sqlite).put([document(f"r{n}", "x" * 3000) for n in range(50)])
+    DocumentStore(sqlite).put([document(f"r{n}", "x" * 3000) for n in range(50)], NOON)
     sqlite.check()
     with sqlite.read() as connection:
         root = connection.exec_driver_sql("SELECT rootpage FROM sqlite_master WHERE name = 'documents'").scalar()
@@ -180,7 +181,7 @@ def test_a_missing_folder_is_made(tmp_path):
 
 @pytest.mark.parametrize("uri", ["postgresql", "mariadb"], indirect=True)
 def test_the_loser_of_a_deadlock_is_run_again(database):
-    DocumentStore(database).put([document("a"), document("b")])
+    DocumentStore(database).put([document("a"), document("b")], NOON)
     both_hold_one = Barrier(2)
     runs = []
 
@@ -230,7 +231,7 @@ def test_a_read_whose_connection_breaks_is_asked_again(database):
 
 def test_a_forked_child_opens_connections_of_its_own(database):
     store = DocumentStore(database)
-    store.put([document("r1")])
+    store.put([document("r1")], NOON)
 
     child = os.fork()
     if child == 0:
@@ -238,7 +239,7 @@ def test_a_forked_child_opens_connections_of_its_own(database):
         try:
             opened = []
             event.listen(database.engine, "connect", lambda *args: opened.append(1))
-            DocumentStore(database).put([document("r2")])
+            DocumentStore(database).put([document("r2")], NOON)
             code = 0 if opened and store.get("r2") == document("r2") else 2
         finally:
             os._exit(code)
@@ -254,7 +255,7 @@ def test_an_error_shows_no_value(sqlite):
         connection.exec_driver_sql("DROP TABLE documents")
 
     with pytest.raises(DatabaseDown) as down:
-        DocumentStore(sqlite).put([document("r1", "hunter2")])
+        DocumentStore(sqlite).put([document("r1", "hunter2")], NOON)
 
     assert "hunter2" not in f"{down.value} {down.value.__cause__}"
 
@@ -263,7 +264,7 @@ def test_no_statement_waits_for_a_driver_that_begins_by_itself(sqlite):
     seen = []
     event.listen(sqlite.engine, "before_cursor_execute", lambda *args: seen.append(args[2]))
 
-    DocumentStore(sqlite).put([document()])
+    DocumentStore(sqlite).put([document()], NOON)
     sqlite.ping(write=False)
 
     assert [statement for statement in seen if statement.startswith("BEGIN")] == ["BEGIN IMMEDIATE", "BEGIN"]

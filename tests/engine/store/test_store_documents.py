@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from clocks import NOON
 from sqlalchemy import event
 
 from engine.errors import FlowNotFound
@@ -17,7 +18,7 @@ ALL = [MAIN, SUB, LEAF, TEMPLATE]
 
 
 def test_a_document_comes_back_as_it_was(documents):
-    documents.put(ALL)
+    documents.put(ALL, NOON)
 
     assert [documents.get(one.revision) for one in ALL] == ALL
 
@@ -28,28 +29,28 @@ def test_an_unknown_revision_is_an_error_that_names_it(documents):
 
 
 def test_what_is_stored_already_is_left_alone(documents, database):
-    documents.put([LEAF])
+    documents.put([LEAF], NOON)
 
-    DocumentStore(database).put([LEAF, TEMPLATE])
+    DocumentStore(database).put([LEAF, TEMPLATE], NOON)
 
     assert documents.get("r-c") == LEAF
     assert documents.get("r-t") == TEMPLATE
 
 
 def test_storing_again_in_the_same_process_asks_nothing(documents, database):
-    documents.put(ALL)
+    documents.put(ALL, NOON)
     seen = []
     listener = lambda *args: seen.append(args[2])  # noqa: E731
     event.listen(database.engine, "before_cursor_execute", listener)
 
-    documents.put(ALL)
+    documents.put(ALL, NOON)
 
     event.remove(database.engine, "before_cursor_execute", listener)
     assert seen == []
 
 
 def test_a_bundle_holds_everything_a_document_needs(documents):
-    documents.put(ALL)
+    documents.put(ALL, NOON)
 
     assert documents.bundle("r-main") == {
         "flow:a.yml": MAIN,
@@ -61,7 +62,7 @@ def test_a_bundle_holds_everything_a_document_needs(documents):
 
 
 def test_a_bundle_with_a_missing_part_says_which(documents):
-    documents.put([MAIN, TEMPLATE])
+    documents.put([MAIN, TEMPLATE], NOON)
 
     with pytest.raises(FlowNotFound, match=r"flow:b\.yml"):
         documents.bundle("r-main")
@@ -69,6 +70,6 @@ def test_a_bundle_with_a_missing_part_says_which(documents):
 
 def test_a_document_of_a_megabyte_comes_back_whole(documents):
     big = Document("big.yml", "é" * 1_000_000, "r-big")
-    documents.put([big])
+    documents.put([big], NOON)
 
     assert documents.get("r-big") == big

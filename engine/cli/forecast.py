@@ -1,0 +1,57 @@
+"""`octoflow forecast`: every coming run, and what is worth knowing beforehand."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from engine.cli.schedule_clients import ScheduleClient
+from engine.cli.schedules import finish, print_json, time
+from engine.cli.terminal import print_table, say
+
+if TYPE_CHECKING:
+    from engine.cli.terminal import Commands
+
+MAX_HOURS = 8_784
+MAX_LIMIT = 5_000
+"""The API's own."""
+
+
+def add(commands: Commands) -> None:
+    """`forecast`."""
+    parser = commands.add_parser(
+        "forecast",
+        help="every coming run, and what to look out for",
+        description="Every coming run of the schedules, soonest first, and what to look out for: of the service that "
+        "OCTOFLOW_URL names, else of the data folder.",
+    )
+    parser.add_argument("--hours", type=_hours, default=24.0, metavar="N", help="how far to look; 24 by default")
+    parser.add_argument("--limit", type=_limit, default=500, metavar="N", help="how many at most; 500 by default")
+    finish(parser, _forecast)
+
+
+def _forecast(client: ScheduleClient, options: argparse.Namespace) -> None:
+    forecast = client.forecast(options.hours, options.limit)
+    if options.json:
+        print_json(forecast)
+        return
+    rows = [(time(run["time"]), run["path"], time(run["local_time"]), run["timezone"]) for run in forecast["runs"]]
+    print_table(("TIME", "FLOW", "LOCAL TIME", "ZONE"), rows)
+    if forecast["truncated"]:
+        say(f"These are the first {len(rows)}; --limit shows more.")
+    for warning in forecast["warnings"]:
+        say(f"warning: {warning['message']}")
+
+
+def _hours(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= MAX_HOURS:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most {MAX_HOURS}")
+    return number
+
+
+def _limit(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= MAX_LIMIT:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {MAX_LIMIT}")
+    return number

@@ -1,0 +1,172 @@
+"""What a user can ask of schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from engine.clock import new_id
+from engine.errors import RequestInvalid
+from engine.models.job import Json, NewJob, Source
+from engine.models.schedule import (
+    Misfire,
+    Overlap,
+    Schedule,
+    ScheduleFilter,
+    ScheduleSource,
+    Slot,
+    Timing,
+)
+from engine.models.tick import TickReport
+from engine.orchestrator.parts import Parts
+
+if TYPE_CHECKING:
+    from engine.models.forecast import Forecast
+
+MAX_EVERY_SECONDS = 31_536_000
+MAX_FORECAST_HOURS = 8_784
+EVERY_SCHEDULE = ScheduleFilter(limit=1_000_000)
+
+
+class ScheduleVerbs(Parts):
+    """Make, look, pause, delete, foresee."""
+
+    def create_schedule(
+        self,
+        path: str,
+        *,
+        cron: str | None = None,
+        every_seconds: int | None = None,
+        timezone: str | None = None,
+        overlap: Overlap = Overlap.SKIP,
+        misfire: Misfire = Misfire.LATEST,
+        misfire_grace_seconds: int | None = None,
+        timeout_seconds: float | None = None,
+        data: Json = None,
+        source: ScheduleSource = ScheduleSource.API,
+    ) -> Schedule:
+        """Run the document at these times; FlowNotFound, DocumentInvalid, RequestInvalid, ScheduleExists."""
+        self._must_be_sound()
+        now = self.clock.now()
+        timing = Timing(now.replace(microsecond=0), cron, every_seconds, timezone)
+        next_due = self._first_due(timing, now)
+        _must_be_positive("misfire_grace_seconds", misfire_grace_seconds)
+        job, _ = self._new_job(path, data, timeout_seconds, 0, Source.SCHEDULE)
+        schedule = Schedule(
+            id=new_id(now),
+            path=job.path,
+            timing=timing,
+            overlap=overlap,
+            misfire=misfire,
+            misfire_grace_seconds=misfire_grace_seconds,
+            timeout_seconds=timeout_seconds,
+            data=data,
+            source=source,
+            is_paused=False,
+            created_time=now,
+            last_due=now,
+            next_due=next_due,
+        )
+        self._schedules.insert(schedule)
+        self._schedules_changed()
+        return schedule
+
+    def schedules(self, filter: ScheduleFilter) -> list[Schedule]:
+        """The schedules that match, oldest first."""
+        return [self._masked(each) for each in self._schedules.list(filter)]
+
+    def count_schedules(self, filter: ScheduleFilter) -> int:
+        """How many schedules match."""
+        return self._schedules.count(filter)
+
+    def schedule(self, id: str) -> Schedule:
+        """One schedule; ScheduleNotFound."""
+        return self._masked(self._schedules.get(id))
+
+    def slots(self, id: str, limit: int, before: datetime | None = None) -> list[Slot]:
+        """What became of its due times before that one, newest first; ScheduleNotFound."""
+        return self._schedules.slots(id, limit, before)
+
+    def delete_schedule(self, id: str) -> None:
+        """Forget a schedule and its slots; its jobs stay. ScheduleNotFound."""
+        self._schedules.delete(id)
+
+    def pause_schedule(self, id: str) -> Schedule:
+        """Fire no more until it is resumed; once is enough. ScheduleNotFound."""
+        self._schedules.pause(id)
+        return self.schedule(id)
+
+    def resume_schedule(self, id: str) -> Schedule:
+        """Go on from now: what fell due meanwhile gets one slot that says so. Once is enough; ScheduleNotFound."""
+        from engine.scheduler.planning import resumed
+
+        schedule = self._schedules.get(id)
+        if schedule.is_paused:
+            decision = resumed(schedule, self._zone_of(schedule.timing), self.clock.now())
+            self._schedules.resume(id, decision.last_due, decision.next_due, decision.slots)
+            self._schedules_changed()
+        return self.schedule(id)
+
+    def forecast(self, hours: float, limit: int) -> Forecast:
+        """What the schedules will do in so many hours, at most `limit` runs of it."""
+        from engine.scheduler.forecast import forecast
+
+        if not 0 < hours <= MAX_FORECAST_HOURS:
+            raise RequestInvalid(f"hours must be above 0 and at most {MAX_FORECAST_HOURS}, which is a year.")
+        now = self.clock.now()
+        schedules = self._schedules.list(EVERY_SCHEDULE)
+        return forecast(schedules, self.settings.timezone, now, now + timedelta(hours=hours), limit)
+
+    # What the tick asks
+
+    def _fire(self, report: TickReport) -> None:
+        from engine.scheduler.firing import Firer
+
+        before = report.fired
+        Firer(self._schedules, self._job_of, self._zone_of, self.clock).fire(report)
+        if report.fired > before:
+            self._executor.nudge(report.fired - before)
+
+    def _schedules_changed(self) -> None:
+        """Whoever waits for the next due time looks again."""
+
+    def _masked(self, schedule: Schedule) -> Schedule:
+        return replace(schedule, data=self._secrets.mask().json(schedule.data))
+
+    def _job_of(self, schedule: Schedule) -> tuple[NewJob, Sequence[Any]]:
+        return self._new_job(
+            schedule.path, schedule.data, schedule.timeout_seconds, 0, Source.SCHEDULE, schedule_id=schedule.id
+        )
+
+    def _zone_of(self, timing: Timing) -> tzinfo:
+        return self.settings.timezone if timing.timezone is None else ZoneInfo(timing.timezone)
+
+    def _first_due(self, timing: Timing, now: datetime) -> datetime:
+        """When it is first due; RequestInvalid says what is wrong with it."""
+        from engine.scheduler.due import next_due
+
+        if (timing.cron is None) == (timing.every_seconds is None):
+            raise RequestInvalid("Give exactly one of `cron` and `every_seconds`: when is the document to be run?")
+        if timing.every_seconds is not None and not 1 <= timing.every_seconds <= MAX_EVERY_SECONDS:
+            raise RequestInvalid(f"every_seconds must be from 1 to {MAX_EVERY_SECONDS}, which is a year.")
+        try:
+            zone = self._zone_of(timing)
+        except (KeyError, ValueError, OSError) as error:
+            raise RequestInvalid(
+                f"timezone: {timing.timezone!r} is not a time zone of the tz database, such as UTC or Europe/Berlin."
+            ) from error
+        try:
+            first = next_due(timing, zone, now)
+        except ValueError as error:
+            raise RequestInvalid(f"cron: {error}") from error
+        if first is None:
+            raise RequestInvalid(f"cron: {timing.cron!r} is never due.")
+        return first
+
+
+def _must_be_positive(name: str, seconds: int | None) -> None:
+    if seconds is not None and not 1 <= seconds <= MAX_EVERY_SECONDS:
+        raise RequestInvalid(f"{name} must be from 1 to {MAX_EVERY_SECONDS}.")

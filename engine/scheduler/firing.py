@@ -1,0 +1,139 @@
+"""Launches what is due: each due time gets its verdict, in the transaction that inserts its job."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Protocol
+
+from engine.clock import Clock
+from engine.errors import OctoflowError, Unavailable
+from engine.models.flow import Document
+from engine.models.job import NewJob
+from engine.models.schedule import BrokenSchedule, Fired, Firing, Schedule, Timing
+from engine.models.tick import TickReport
+from engine.scheduler.planning import back_off, decide, retry_due
+
+BATCH = 200
+"""Schedules for each transaction, so that nobody waits long for a tick."""
+
+log = logging.getLogger("octoflow.tick")
+
+MakeJob = Callable[[Schedule], tuple[NewJob, Sequence[Document]]]
+ZoneOf = Callable[[Timing], tzinfo]
+
+
+class Due(Protocol):
+    """What firing asks of the schedules' table."""
+
+    def due(self, now: datetime, limit: int) -> Sequence[Schedule | BrokenSchedule]: ...
+    def fire(self, firings: Sequence[Firing], documents: Sequence[Document], now: datetime) -> Fired: ...
+    def put_off(self, id: str, error: str, next_due: datetime, failures: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Firer:
+    """Decides about every schedule that is due, and acts on it; may run any number of times at once."""
+
+    schedules: Due
+    make_job: MakeJob
+    zone_of: ZoneOf
+    clock: Clock
+
+    def fire(self, report: TickReport) -> None:
+        """Fire what is due now. One schedule that is broken stops no other: it is in `report.errors`."""
+        now = self.clock.now()
+        seen: set[str] = set()
+        while fresh := [each for each in self.schedules.due(now, BATCH) if each.id not in seen]:
+            seen.update(each.id for each in fresh)
+            self._fire_batch(fresh, now, report)
+
+    def _fire_batch(self, batch: Sequence[Schedule | BrokenSchedule], now: datetime, report: TickReport) -> None:
+        planned: list[Firing] = []
+        documents: dict[str, Document] = {}
+        for each in batch:
+            try:
+                firing, needed = self._plan(each, now)
+                planned.append(firing)
+                documents.update((document.revision, document) for document in needed)
+            except Unavailable as error:  # Left as it is: the next tick may find things better.
+                report.errors.append(f"schedule {each.id}: {error}")
+            except Exception as error:
+                log.exception("schedule %s cannot be fired", each.id)
+                self._put_off(each, error, now, report)
+        try:
+            self._write(planned, list(documents.values()), now, report)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("%d due schedules could not be written together; each is tried by itself", len(planned))
+            self._write_one_by_one(batch, planned, list(documents.values()), now, report)
+
+    def _plan(self, schedule: Schedule | BrokenSchedule, now: datetime) -> tuple[Firing, Sequence[Document]]:
+        """What to do about it, and the documents that the job needs."""
+        if isinstance(schedule, BrokenSchedule):
+            raise ValueError(schedule.error)
+        assert schedule.next_due is not None, "a schedule without a next due time is never due"
+        zone = self.zone_of(schedule.timing)
+        decision = decide(schedule, zone, now)
+        firing = Firing(
+            schedule_id=schedule.id,
+            expected=schedule.next_due,
+            last_due=decision.last_due,
+            next_due=decision.next_due,
+            slots=decision.slots,
+            due_time=decision.due_time,
+            overlap=schedule.overlap,
+        )
+        if decision.due_time is None:
+            return firing, ()
+        try:
+            job, documents = self.make_job(schedule)
+        except Unavailable:
+            raise
+        except OctoflowError as error:
+            failures = schedule.failures + 1
+            later = retry_due(schedule, zone, failures, now)
+            return firing.failed(str(error), failures, later), ()
+        return firing.launching(job), documents
+
+    def _write(
+        self, firings: Sequence[Firing], documents: Sequence[Document], now: datetime, report: TickReport
+    ) -> None:
+        if not firings:
+            return
+        fired = self.schedules.fire(firings, documents, now)
+        report.fired += len(fired.jobs)
+        report.missed += fired.missed
+        report.skipped += fired.skipped
+        report.errors.extend(f"schedule {id}: {error}" for id, error in fired.failed)
+        if fired.missed:
+            log.warning("%d due times had no tick in time; the slots of their schedules say more", fired.missed)
+
+    def _write_one_by_one(
+        self,
+        batch: Sequence[Schedule | BrokenSchedule],
+        firings: Sequence[Firing],
+        documents: Sequence[Document],
+        now: datetime,
+        report: TickReport,
+    ) -> None:
+        schedules = {each.id: each for each in batch}
+        for firing in firings:
+            try:
+                self._write([firing], documents, now, report)
+            except Unavailable:
+                raise
+            except Exception as error:
+                log.exception("schedule %s cannot be fired", firing.schedule_id)
+                self._put_off(schedules[firing.schedule_id], error, now, report)
+
+    def _put_off(
+        self, schedule: Schedule | BrokenSchedule, error: Exception, now: datetime, report: TickReport
+    ) -> None:
+        """Try a broken schedule again later, and ever more seldom: it must not hold up the others at each tick."""
+        failures = schedule.failures + 1
+        report.errors.append(f"schedule {schedule.id}: {error}")
+        self.schedules.put_off(schedule.id, str(error), now + back_off(failures), failures)

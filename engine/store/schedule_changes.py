@@ -1,0 +1,89 @@
+"""Changing schedules one at a time: made, paused, resumed, reshaped, put off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, false, select, true, update
+
+from engine.errors import ScheduleExists, ScheduleNotFound
+from engine.models.schedule import Schedule, Slot
+from engine.store.schedule_rows import EXISTS, schedule_row, slot_row
+from engine.store.tables import insert_absent, schedules, slots
+
+THIS = schedules.c.id == bindparam("schedule")
+OF_IDENTITY = select(schedules.c.id).where(schedules.c.identity == bindparam("identity"))
+DELETE = delete(schedules).where(THIS)
+PAUSE = update(schedules).where(THIS, schedules.c.is_paused == false()).values(is_paused=True, next_due=None)
+RESUME = (
+    update(schedules)
+    .where(THIS, schedules.c.is_paused == true())
+    .values(
+        is_paused=False,
+        last_due=bindparam("until"),
+        next_due=bindparam("next"),
+        failures=0,
+        last_error=None,
+    )
+)
+PUT_OFF = (
+    update(schedules)
+    .where(THIS, schedules.c.is_paused == false())
+    .values(next_due=bindparam("next"), last_error=bindparam("error"), failures=bindparam("times"))
+)
+RETIME = (
+    update(schedules)
+    .where(THIS, schedules.c.next_due == bindparam("expected"))
+    .values(next_due=bindparam("next"))
+    .execution_options(preserve_rowcount=True)
+)
+
+
+def insert_schedule(connection: Connection, schedule: Schedule) -> None:
+    """Insert the schedule; ScheduleExists names the one of the same document and timing."""
+    row = schedule_row(schedule, identity_of(schedule))
+    if connection.execute(insert_absent(schedules, connection.dialect.name), row).rowcount == 0:
+        raise ScheduleExists(connection.scalar(OF_IDENTITY, {"identity": row["identity"]}))
+
+
+def identity_of(schedule: Schedule) -> str:
+    """What no two schedules share: a digest of the document's path and of its times."""
+    return sha256(f"{schedule.path}\0{schedule.timing.identity}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def delete_schedule(connection: Connection, id: str) -> None:
+    """Delete the schedule, and its slots by foreign key; ScheduleNotFound."""
+    if connection.execute(DELETE, {"schedule": id}).rowcount == 0:
+        raise ScheduleNotFound(id)
+
+
+def pause(connection: Connection, id: str) -> None:
+    """Keep every due time from now on undecided; ScheduleNotFound."""
+    if connection.execute(PAUSE, {"schedule": id}).rowcount == 0:
+        must_exist(connection, id)
+
+
+def resume(
+    connection: Connection, id: str, last_due: datetime, next_due: datetime | None, decided: Sequence[Slot]
+) -> None:
+    """End the pause; nothing when it has ended already. ScheduleNotFound."""
+    if connection.execute(RESUME, {"schedule": id, "until": last_due, "next": next_due}).rowcount == 0:
+        must_exist(connection, id)
+    elif decided:
+        rows = [slot_row(id, slot) for slot in decided]
+        connection.execute(insert_absent(slots, connection.dialect.name), rows)
+
+
+def reshape(connection: Connection, id: str, values: dict[str, Any]) -> None:
+    """Set these columns; ScheduleNotFound."""
+    must_exist(connection, id)
+    connection.execute(update(schedules).where(schedules.c.id == id).values(**values))
+
+
+def must_exist(connection: Connection, id: str) -> None:
+    """ScheduleNotFound when there is none of this id."""
+    if connection.execute(EXISTS, {"schedule": id}).first() is None:
+        raise ScheduleNotFound(id)

@@ -1,0 +1,165 @@
+"""The schedules: one verb for each thing that can happen to one, each a short transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from engine.models.flow import Document
+from engine.models.job import Json
+from engine.models.schedule import (
+    BrokenSchedule,
+    Fired,
+    Firing,
+    Misfire,
+    Overlap,
+    Schedule,
+    ScheduleFilter,
+    ScheduleSource,
+    Slot,
+)
+from engine.store import firing, schedule_changes, schedule_rows, slot_pruning
+from engine.store.database import Database
+from engine.store.documents import DocumentStore
+
+PAGE = 200
+"""Schedules for each look at all of them."""
+
+
+class ScheduleStore:
+    """What is to run when, and what became of each due time."""
+
+    def __init__(self, database: Database, documents: DocumentStore | None = None) -> None:
+        self._database = database
+        self._documents = documents or DocumentStore(database)
+
+    def insert(self, schedule: Schedule) -> None:
+        """Keep the schedule; ScheduleExists names the one of the same document and timing."""
+        self._database.change(lambda c: schedule_changes.insert_schedule(c, schedule))
+
+    def get(self, id: str) -> Schedule:
+        """The schedule with its last slot; ScheduleNotFound, and DatabaseRefused when its row cannot be read."""
+        return self._database.ask(lambda c: schedule_rows.get_schedule(c, id))
+
+    def count(self, filter: ScheduleFilter) -> int:
+        """How many schedules the filter lets through, whatever its limit and offset."""
+        return self._database.ask(lambda c: schedule_rows.count_schedules(c, filter))
+
+    def slots(self, id: str, limit: int, before: datetime | None = None) -> list[Slot]:
+        """What became of its due times before that one, newest first; ScheduleNotFound."""
+        return self._database.ask(lambda c: schedule_rows.list_slots(c, id, limit, before))
+
+    def delete(self, id: str) -> None:
+        """Delete the schedule with its slots; its jobs stay. ScheduleNotFound."""
+        self._database.change(lambda c: schedule_changes.delete_schedule(c, id))
+
+    def pause(self, id: str) -> None:
+        """Let it be due no more; once is enough. ScheduleNotFound."""
+        self._database.change(lambda c: schedule_changes.pause(c, id))
+
+    def resume(self, id: str, last_due: datetime, next_due: datetime | None, slots: Sequence[Slot]) -> None:
+        """Let it be due again; `slots` say what becomes of the due times up to `last_due`.
+
+        Nothing happens when it is not paused any more. ScheduleNotFound.
+        """
+        self._database.change(lambda c: schedule_changes.resume(c, id, last_due, next_due, slots))
+
+    def reshape(
+        self,
+        id: str,
+        *,
+        overlap: Overlap,
+        misfire: Misfire,
+        misfire_grace_seconds: int | None,
+        timeout_seconds: float | None,
+        data: Json,
+    ) -> None:
+        """Change all of it but the document and its times; ScheduleNotFound."""
+        values = {
+            "overlap": overlap,
+            "misfire": misfire,
+            "misfire_grace_seconds": misfire_grace_seconds,
+            "timeout_seconds": timeout_seconds,
+            "data": data,
+        }
+        self._database.change(lambda c: schedule_changes.reshape(c, id, values))
+
+    def put_off(self, id: str, error: str, next_due: datetime, failures: int) -> None:
+        """Look at it again at that time, as it cannot be fired now; nothing when it is paused or gone."""
+        values = {"schedule": id, "error": error, "next": next_due, "times": failures}
+        self._database.change(lambda c: c.execute(schedule_changes.PUT_OFF, values))
+
+    def by_source(self, source: ScheduleSource) -> list[Schedule | BrokenSchedule]:
+        """Every schedule of this source, oldest first."""
+        return self._database.ask(lambda c: schedule_rows.read_each(c, schedule_rows.OF_SOURCE, {"source": source}))
+
+    def due(self, now: datetime, limit: int) -> list[Schedule | BrokenSchedule]:
+        """At most so many schedules that are due, the longest due first."""
+        values = {"now": now, "limit": limit}
+        return self._database.ask(lambda c: schedule_rows.read_each(c, schedule_rows.DUE, values))
+
+    def next_due_time(self) -> datetime | None:
+        """When the first of all schedules is due, None when none ever is."""
+        return self._database.ask(schedule_rows.get_next_due)
+
+    def active_since(self) -> datetime | None:
+        """When the oldest schedule that is not paused was made, None when there is none."""
+        return self._database.ask(schedule_rows.get_active_since)
+
+    def fire(self, firings: Sequence[Firing], documents: Sequence[Document], now: datetime) -> Fired:
+        """Write what was decided about due schedules, with their jobs; any number may do so at once.
+
+        Left out is what somebody else decides at this moment or has decided: `expected` is not its `next_due` any more.
+        """
+        done = Fired()
+        for start in range(0, len(firings), firing.BATCH):
+            fired = self._fire(firings[start : start + firing.BATCH], documents, now)
+            done = Fired(
+                jobs=done.jobs + fired.jobs,
+                missed=done.missed + fired.missed,
+                skipped=done.skipped + fired.skipped,
+                failed=done.failed + fired.failed,
+            )
+        return done
+
+    def retime(self, next_due: Callable[[Schedule], datetime | None]) -> int:
+        """Give a new due time to each schedule whose cron is read in the service's TIMEZONE; how many changed.
+
+        `next_due` is asked outside of any transaction; what is fired or paused meanwhile is left as it is.
+        """
+        changed, after = 0, ""
+        while page := self._page_by_default_zone(after):
+            after = page[-1].id
+            rows = [
+                {"schedule": each.id, "expected": each.next_due, "next": wanted}
+                for each in page
+                if isinstance(each, Schedule) and (wanted := next_due(each)) != each.next_due
+            ]
+            changed += self._retime(rows) if rows else 0
+        return changed
+
+    def prune_slots(self, before: datetime, limit: int) -> int:
+        """Delete slots of due times before that one, until none or so many are gone; how many."""
+        deleted = 0
+        if self._database.ask(lambda c: slot_pruning.any_old(c, before)):
+            while deleted < limit and (batch := self._database.change(lambda c: slot_pruning.prune_batch(c, before))):
+                deleted += batch
+        return deleted
+
+    def _fire(self, firings: Sequence[Firing], documents: Sequence[Document], now: datetime) -> Fired:
+        missing = self._documents.missing(documents, now)
+        fired = self._database.change(lambda c: firing.fire(c, firings, missing, now))
+        self._documents.remember(missing, now)
+        return fired
+
+    def _retime(self, rows: Sequence[dict[str, Any]]) -> int:
+        return self._database.change(lambda c: c.execute(schedule_changes.RETIME, rows).rowcount)
+
+    def _page_by_default_zone(self, after: str) -> list[Schedule | BrokenSchedule]:
+        values = {"after": after, "limit": PAGE}
+        return self._database.ask(lambda c: schedule_rows.read_each(c, schedule_rows.BY_DEFAULT_ZONE, values))
+
+    def list(self, filter: ScheduleFilter) -> list[Schedule]:
+        """At most `filter.limit` schedules, oldest first, each with its last slot."""
+        return self._database.ask(lambda c: schedule_rows.list_schedules(c, filter))

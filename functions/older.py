@@ -1,0 +1,79 @@
+"""The endpoints of the first version, kept for who calls them; `/api/schedules` and `/api/jobs` can more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engine.models.access import Role
+from engine.models.schedule import ScheduleFilter
+from engine.models.schedule_view import lock_json, schedule_json
+from functions._http import operation
+from functions._query import bounded
+
+if TYPE_CHECKING:
+    from engine.models.requests import AddFlow, LaunchJob
+    from engine.orchestrator import Orchestrator
+
+
+@dataclass(frozen=True)
+class ListFlows:
+    """Which page of the added flows."""
+
+    limit: int = bounded(500, 1, 500)
+    offset: int = bounded(0, 0, 1_000_000_000)
+
+
+@operation("POST", "/api/flows/add", role=Role.EDITOR, status=201)
+def add_flow(engine: Orchestrator, body: AddFlow) -> dict[str, Any]:
+    """Schedule a flow; without `cron` and `every_seconds`, at the times that its own file gives."""
+    id = engine.add_flow(**dict(body)).id
+    return {"flow_id": id, "schedule_id": id}
+
+
+@operation("POST", "/api/flows/launch", role=Role.OPERATOR, status=202)
+def launch_flow(engine: Orchestrator, body: LaunchJob) -> dict[str, Any]:
+    """Start a flow and answer at once with its job id."""
+    return {"job_id": engine.launch(body.path, body.data, timeout_seconds=body.timeout_seconds, priority=body.priority)}
+
+
+@operation("GET", "/api/flows", role=Role.VIEWER)
+def list_flows(engine: Orchestrator, query: ListFlows) -> dict[str, Any]:
+    """A page of the flows that are scheduled; `flow_id` is the schedule's id."""
+    found = engine.schedules(ScheduleFilter(limit=query.limit + 1, offset=query.offset))
+    zone = engine.settings.timezone
+    return {
+        "flows": [{"flow_id": each.id, **schedule_json(each, zone)} for each in found[: query.limit]],
+        "next": query.offset + query.limit if len(found) > query.limit else None,
+    }
+
+
+@operation("GET", "/api/flows/<id>", role=Role.VIEWER)
+def get_flow(engine: Orchestrator, id: str) -> dict[str, Any]:
+    """One flow that is scheduled."""
+    return {"flow_id": id, **schedule_json(engine.schedule(id), engine.settings.timezone)}
+
+
+@operation("DELETE", "/api/flows/<id>", role=Role.EDITOR)
+def delete_flow(engine: Orchestrator, id: str) -> dict[str, Any]:
+    """Schedule the flow no more."""
+    engine.delete_schedule(id)
+    return {"flow_id": id, "deleted": True}
+
+
+@operation("GET", "/api/locks", role=Role.VIEWER)
+def list_locks(engine: Orchestrator) -> dict[str, Any]:
+    """The flows that are locked, each with the job that holds the lock."""
+    return {"locks": [lock_json(lock, engine.settings.timezone) for lock in engine.locks()]}
+
+
+@operation("DELETE", "/api/locks/<path:flow>", role=Role.OPERATOR)
+def release_lock(engine: Orchestrator, flow: str) -> dict[str, Any]:
+    """Cancel the jobs that hold the lock of a flow, which is free once they have stopped."""
+    return {"released": engine.release_lock(flow)}
+
+
+@operation("DELETE", "/api/locks", role=Role.OPERATOR)
+def release_locks(engine: Orchestrator) -> dict[str, Any]:
+    """Cancel every job that holds a lock."""
+    return {"released": engine.release_locks()}
