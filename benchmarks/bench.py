@@ -48,11 +48,11 @@ def main() -> int:
         for figure, measured, floor_text, ratio, goal in clock.figures(Path(folder), options.quick):
             row(figure, measured, floor_text, ratio, goal)
     print(f"\n{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {time.strftime('%F')}")
-    for row in (("figure", "measured", "floor", "ratio", "goal"), *ROWS):
-        print("{:<58} {:>12} {:>12} {:>8} {:>8}".format(*row))
-    missed = [row for row in ROWS if float(row[3]) > 2 * float(row[4].strip("<= >"))] if options.quick else []
-    for row in missed:
-        print(f"{row[0]}: {row[3]} is over twice its goal {row[4]}", file=sys.stderr)
+    for each in (("figure", "measured", "floor", "ratio", "goal"), *ROWS):
+        print("{:<58} {:>12} {:>12} {:>8} {:>8}".format(*each))
+    missed = [each for each in ROWS if float(each[3]) > 2 * float(each[4].strip("<= >"))] if options.quick else []
+    for each in missed:
+        print(f"{each[0]}: {each[3]} is over twice its goal {each[4]}", file=sys.stderr)
     return 1 if missed else 0
 
 
@@ -227,7 +227,9 @@ def start_floor(target: str, port: int, folder: Path | None = None) -> subproces
 
 def start_octoflow(data: Path, port: int) -> subprocess.Popen[bytes]:
     environment = os.environ | {"DATA_PATH": str(data), "API_PORT": str(port), "API_TOKEN": TOKEN}
-    return subprocess.Popen([tool("octoflow"), "serve"], env=environment, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [tool("octoflow"), "serve"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def tool(name: str) -> str:

@@ -129,7 +129,9 @@ def _fill(engine: Orchestrator, clock: HeldClock, count: int, every_seconds: int
     if count <= 0:
         return
     begin = _count(engine)
-    first = engine.create_schedule(f"free_{begin % FLOWS}.yml", every_seconds=every_seconds, timeout_seconds=begin + 1)
+    name = f"from_{begin}_each_{every_seconds}.yml"
+    (engine.settings.flows_path / name).write_text(FREE.format(n=begin))
+    first = engine.create_schedule(name, every_seconds=every_seconds)
     connection = sqlite3.connect(engine.settings.jobs_db_path)
     columns = [row[1] for row in connection.execute("PRAGMA table_info(schedules)")]
     found = connection.execute("SELECT * FROM schedules WHERE id = ?", (first.id,)).fetchone()

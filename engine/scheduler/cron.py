@@ -108,7 +108,7 @@ def _checked(text: str) -> str:
     if len(fields) != len(_FIELDS):
         names = ", ".join(field.name for field in _FIELDS)
         more = "; seconds and years have no field, every_seconds runs in seconds" if len(fields) > len(_FIELDS) else ""
-        raise ValueError(f"{len(fields)} fields are given, and five are read ({names}){more}")
+        raise ValueError(f"five fields are read ({names}), not {len(fields)}{more}")
     for field, value in zip(_FIELDS, fields, strict=True):
         for item in value.split(","):
             _check(field, item, value)
