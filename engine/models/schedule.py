@@ -61,7 +61,9 @@ class Timing:
     @property
     def identity(self) -> str:
         """The same for two timings that are due at the same times, whenever they were made."""
-        return f"every {self.every_seconds}" if self.cron is None else f"{self.cron} @ {self.timezone or ''}"
+        if self.cron is None:
+            return f"every {self.every_seconds}"
+        return f"{' '.join(self.cron.lower().split())} @ {self.timezone or ''}"
 
 
 @dataclass(frozen=True, slots=True)

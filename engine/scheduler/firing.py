@@ -54,6 +54,10 @@ class Firer:
         planned: list[Firing] = []
         documents: dict[str, Document] = {}
         for each in batch:
+            if isinstance(each, BrokenSchedule):
+                log.error("schedule %s cannot be fired: %s", each.id, each.error)
+                self._put_off(each, each.error, now, report)
+                continue
             try:
                 firing, needed = self._plan(each, now)
                 planned.append(firing)
@@ -62,7 +66,7 @@ class Firer:
                 report.errors.append(f"schedule {each.id}: {error}")
             except Exception as error:
                 log.exception("schedule %s cannot be fired", each.id)
-                self._put_off(each, error, now, report)
+                self._put_off(each, str(error), now, report)
         try:
             self._write(planned, list(documents.values()), now, report)
         except Unavailable:
@@ -71,10 +75,8 @@ class Firer:
             log.exception("%d due schedules could not be written together; each is tried by itself", len(planned))
             self._write_one_by_one(batch, planned, list(documents.values()), now, report)
 
-    def _plan(self, schedule: Schedule | BrokenSchedule, now: datetime) -> tuple[Firing, Sequence[Document]]:
+    def _plan(self, schedule: Schedule, now: datetime) -> tuple[Firing, Sequence[Document]]:
         """What to do about it, and the documents that the job needs."""
-        if isinstance(schedule, BrokenSchedule):
-            raise ValueError(schedule.error)
         assert schedule.next_due is not None, "a schedule without a next due time is never due"
         zone = self.zone_of(schedule.timing)
         decision = decide(schedule, zone, now)
@@ -128,12 +130,10 @@ class Firer:
                 raise
             except Exception as error:
                 log.exception("schedule %s cannot be fired", firing.schedule_id)
-                self._put_off(schedules[firing.schedule_id], error, now, report)
+                self._put_off(schedules[firing.schedule_id], str(error), now, report)
 
-    def _put_off(
-        self, schedule: Schedule | BrokenSchedule, error: Exception, now: datetime, report: TickReport
-    ) -> None:
+    def _put_off(self, schedule: Schedule | BrokenSchedule, error: str, now: datetime, report: TickReport) -> None:
         """Try a broken schedule again later, and ever more seldom: it must not hold up the others at each tick."""
         failures = schedule.failures + 1
         report.errors.append(f"schedule {schedule.id}: {error}")
-        self.schedules.put_off(schedule.id, str(error), now + back_off(failures), failures)
+        self.schedules.put_off(schedule.id, error, now + back_off(failures), failures)

@@ -16,7 +16,6 @@ STATEMENT_SECONDS = 10
 SQLITE_CONNECTIONS = 96
 """64 web threads, 16 supervisors and some to spare: a kept connection is 50 times cheaper than a new one."""
 CHECKPOINT_PAGES = 4000
-CACHE_KIB = 8000
 
 DRIVERS = {
     "postgres": "postgresql+psycopg",
@@ -116,4 +115,3 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
     connection.execute("PRAGMA journal_size_limit = 67108864")
     # A tick that fires thousands of schedules would otherwise checkpoint, and wait for the disk, at each commit.
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")

@@ -15,7 +15,7 @@ from engine.store.entering import Entry, enter
 from engine.store.schedule_rows import AnyRow, slot_row
 from engine.store.tables import insert_absent, schedules, slots
 
-BATCH = 200
+BATCH = 500
 """Schedules for each transaction, so that a launch never waits long for a tick."""
 
 # Rows that another tick holds are left to it. In the order of the key, as everybody locks them.

@@ -13,11 +13,14 @@ TOKEN = "the-token-that-nobody-sees"
 GCLOUD = f"""#!/bin/sh
 printf '%s\\n' "$*" >> "$RECORD/calls"
 case "$*" in
-    *"services replace"*) cp "$6" "$RECORD/service.yml" ;;
+    *"services replace"*) cp "$7" "$RECORD/service.yml" ;;
     *"services describe"*) echo https://octoflow.example.com ;;
     *"secrets versions access"*) echo {TOKEN} ;;
     *"jobs describe"*) [ -e "$RECORD/has-a-job" ] ;;
-    *"--flags-file"*) while [ "$1" != --flags-file ]; do shift; done; stat -c %a "$2" > "$RECORD/mode"; cp "$2" "$RECORD/flags.json" ;;
+    *"--flags-file"*)
+        while [ "$1" != --flags-file ]; do shift; done
+        stat -c %a "$2" > "$RECORD/mode"
+        cp "$2" "$RECORD/flags.json" ;;
 esac
 """
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
+import subprocess
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 from flows import QUICK, SLOW
-from services import Service, flow, until
+from services import BIN, TOKEN, Service, answers, flow, free_port, until
 
 
 def make(service: Service, path: str, **fields: Any) -> str:
@@ -108,8 +110,6 @@ def test_row_46_a_restart_keeps_the_schedules(data, start):
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A service for tests that leave nothing behind."""
-    from services import BIN, TOKEN, answers, free_port
-
     folder = tmp_path_factory.mktemp("running") / "data"
     (folder / "flows").mkdir(parents=True)
     flow(folder, "quick.yml", QUICK)
@@ -278,3 +278,24 @@ def test_config_is_followed_at_the_start_and_by_each_tick(data: Path, start: Any
 
     second = start()
     assert listed(second) == [("quick.yml", "@daily", "config")]
+
+
+def test_the_command_line_looks_after_the_schedules_of_a_service(running: Service, tmp_path: Path) -> None:
+    environment = {"PATH": "/usr/bin:/bin", "OCTOFLOW_URL": running.url, "OCTOFLOW_TOKEN": TOKEN}
+
+    def octoflow(*arguments: str) -> Any:
+        command = [str(BIN / "octoflow"), *arguments, "--json"]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    id = octoflow("schedules", "add", "quick.yml", "--cron", "@hourly", "--data", '{"n": 1}')["schedule_id"]
+    shown = octoflow("schedules", "show", id)
+    forecast = octoflow("forecast", "--hours", "2")
+    paused = octoflow("schedules", "pause", id)
+    deleted = octoflow("schedules", "delete", id)
+
+    assert (shown["cron"], shown["data"]) == ("@hourly", {"n": 1})
+    assert [run["schedule_id"] for run in forecast["runs"]] == [id, id]
+    assert (paused["state"], deleted["deleted"]) == ("paused", True)
+    assert list(tmp_path.iterdir()) == []
