@@ -47,3 +47,9 @@ def new_id(moment: datetime) -> str:
     value = (millis << 80) | (7 << 76) | (fraction << 64) | (2 << 62) | secrets.randbits(62)
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def id_floor(moment: datetime) -> str:
+    """What no id that `new_id` makes at that moment, down to the millisecond, or later sorts before."""
+    text = f"{min(max(to_micros(moment) // 1000, 0), (1 << 48) - 1):012x}"
+    return f"{text[:8]}-{text[8:]}"

@@ -1,11 +1,11 @@
 """What can go wrong, as a tree: five kinds, and below them one leaf for each thing a caller can meet.
 
 OctoflowError
-├── NotFound      FlowNotFound JobNotFound ScheduleNotFound LockNotFound FileMissing SecretMissing
-├── Conflict      FlowRunning JobActive JobEnded ScheduleExists LockAmbiguous
+├── NotFound      FlowNotFound JobNotFound ScheduleNotFound LockNotFound KeyNotFound FileMissing SecretMissing
+├── Conflict      FlowRunning JobActive JobEnded ScheduleExists LockAmbiguous KeyExists
 ├── Invalid       DocumentInvalid RequestInvalid PathRefused TooLarge SettingInvalid DatabaseRefused
 ├── Denied        Unauthenticated Forbidden
-└── Unavailable   DatabaseBusy DatabaseDown StorageDown StorageFull Draining SecretUnavailable ClockSilent
+└── Unavailable   DatabaseBusy DatabaseDown StorageDown StorageFull Busy Draining SecretUnavailable ClockSilent
 
 `StepFailed` stands apart: it ends a step inside a job and never reaches an HTTP answer as an exception.
 """
@@ -95,6 +95,15 @@ class LockNotFound(NotFound):
         super().__init__(f"No job holds a lock of a flow {flow!r}.")
 
 
+class KeyNotFound(NotFound):
+    """No key has this id, and none that is not revoked has this name."""
+
+    code = "key_not_found"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"There is no key {key!r}.")
+
+
 class FileMissing(NotFound):
     """A file that a flow or a caller named is not there."""
 
@@ -146,6 +155,15 @@ class LockAmbiguous(Conflict):
 
     def __init__(self, flow: str, paths: Sequence[str]) -> None:
         super().__init__(f"{flow!r} can be each of {', '.join(paths)}: give the path.", paths=list(paths))
+
+
+class KeyExists(Conflict):
+    """A key that is not revoked has this name."""
+
+    code = "key_exists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is a key {name!r} already: revoke it first, or choose another name.")
 
 
 class DocumentInvalid(Invalid):
@@ -226,6 +244,12 @@ class StorageFull(Unavailable):
     """The volume has no room left."""
 
     code = "storage_full"
+
+
+class Busy(Unavailable):
+    """As many jobs run in this process as may at once."""
+
+    code = "busy"
 
 
 class Draining(Unavailable):

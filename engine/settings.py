@@ -154,7 +154,11 @@ class Settings:
     api_host: str = _setting("0.0.0.0", "The address that `octoflow serve` listens on.", str)
     api_protocol: str = _setting("http", "The schemes that the API is reached by, comma-separated.", _protocols)
     api_token: str = _setting(
-        DEFAULT_TOKEN, "The bearer token. The default one is accepted from loopback only.", str, secret=True
+        DEFAULT_TOKEN,
+        "The bearer token of the first admin, who can make keys for others. The default one is accepted from loopback "
+        "only.",
+        str,
+        secret=True,
     )
     hashicorp_vault_token: str | None = _setting(
         None, "The token that secrets of type `hashicorp-vault` are read with.", _header, secret=True
@@ -191,6 +195,9 @@ class Settings:
         0,
         "How many ended jobs of one flow are kept, and as many failed ones beside them; 0: all.",
         _whole(0, 10_000_000),
+    )
+    retention_audit_days: int = _setting(
+        365, "How many days the audit's rows are kept; 0: for ever.", _whole(0, 36_500)
     )
     max_content_length: int = _setting(10_000_000, "The most bytes a request's body may have.", _whole(1, 1 << 30))
     job_memory_mb: int = _setting(512, "The most memory a job's process may take, in MiB.", _whole(64, 1 << 20))
@@ -243,7 +250,10 @@ class Settings:
                 except ValueError as error:
                     shown = f"{variable}={text!r}" if setting.repr else variable
                     raise SettingInvalid(f"{shown} {error}.") from error
-        return cls(**values)
+        settings = cls(**values)
+        if settings.executor == "inline" and settings.tick_inside:
+            raise SettingInvalid("EXECUTOR='inline' lets nothing run between requests, so TICK_INSIDE cannot be true.")
+        return settings
 
     @classmethod
     def variables(cls, environment: Mapping[str, str] | None = None) -> dict[str, str]:

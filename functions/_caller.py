@@ -13,6 +13,10 @@ FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-P
 """Headers that a proxy adds: with one of them, the address we see is the proxy's."""
 
 
+SAYING = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
+"""Those that say who is behind it; anybody can send them."""
+
+
 @dataclass(frozen=True)
 class Caller:
     """The bearer token (empty without one), and where it came from."""
@@ -29,6 +33,13 @@ class Caller:
             from_loopback=is_loopback(request.remote_addr or "") and _is_own_name(request.host),
             forwarded=any(name in request.headers for name in FORWARDING),
         )
+
+
+def address_of(request: flask.Request) -> str:
+    """Where the request comes from: the address we see, and behind a proxy what is said to be behind it."""
+    seen = request.remote_addr or "?"
+    said = next((text for name in SAYING if (text := request.headers.get(name))), None)
+    return seen if said is None else f"{seen} for {said[:100]}"
 
 
 def bearer_token(header: str) -> str:

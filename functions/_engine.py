@@ -8,8 +8,9 @@ from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
-from engine.errors import OctoflowError, Unavailable
+from engine.errors import Draining, OctoflowError, Unavailable
 from engine.service_log import ServiceLog, begin_from_environment
+from functions._leaving import tell_at_leaving
 
 if TYPE_CHECKING:
     from engine.orchestrator import Orchestrator
@@ -43,7 +44,7 @@ class ProcessEngine:
         self._closing = Event()
 
     def get(self) -> Orchestrator:
-        """The engine; NotReady when it cannot be made, and the next call tries again."""
+        """The engine; NotReady when it cannot be made, and the next call tries again. Draining once it is closed."""
         if self._engine is not None:
             return self._engine
         seen = self._attempts
@@ -53,6 +54,8 @@ class ProcessEngine:
             if self._attempts == seen:  # else somebody's attempt ended while we waited, and its failure is ours too
                 self._make()
             if self._engine is None:
+                if self._closing.is_set():
+                    raise Draining("This process is on its way out.")
                 raise NotReady(str(self._failure))
             return self._engine
 
@@ -61,19 +64,27 @@ class ProcessEngine:
         self._engine = engine
 
     def start_soon(self) -> None:
-        """See to it that the engine looks for pending jobs, also when nobody launches one; returns at once."""
+        """See to it that the engine looks for pending jobs, also when nobody launches one; returns at once.
+
+        Where jobs run inline nothing is started: requests do all there is to do.
+        """
         if self._starter is None and not self._closing.is_set():
             with self._lock:
                 if self._starter is None:
                     self._starter = Thread(target=self._start, name="octoflow-start", daemon=True)
                     self._starter.start()
 
+    def drain(self) -> None:
+        """Take no more jobs and stop those that run, while all else still answers; returns at once."""
+        self._closing.set()
+        if self._engine is not None:
+            self._engine.drain()
+
     def close(self) -> None:
         """Stop the engine, if there is one; once is enough."""
         self._closing.set()
         with self._lock:
             engine, self._engine = self._engine, None
-            self._failure = NotReady("This process is on its way out.")
         if engine is not None:
             engine.close()
 
@@ -89,6 +100,9 @@ class ProcessEngine:
             if service_log is not None:
                 service_log.mask = self._engine.mask
             atexit.register(self.close)
+            tell_at_leaving(self.drain, self._engine.settings.stop_seconds + 1)
+            if self._closing.is_set():
+                self._engine.drain()
         except OctoflowError as error:
             self._failure = error
         finally:
@@ -99,7 +113,8 @@ class ProcessEngine:
         while not self._closing.wait(wait):
             try:
                 engine = self.get()
-                engine.start()
+                if engine.settings.executor == "local":
+                    engine.start()
                 break
             except OctoflowError as error:
                 log.warning("The engine does not start: %s", error)

@@ -6,7 +6,8 @@ def get_job(engine: Orchestrator, id: str) -> dict[str, Any]:
     '''Everything about one job.'''
 ```
 What such a function takes, it names: `engine`, parts of the path, `body` (a model of engine.models.requests), `query`
-(a frozen dataclass). What it returns goes out as JSON, what it raises as an error with the status of its kind.
+(a frozen dataclass), `change` (for the audit; who takes it writes it down). What it returns goes out as JSON, what it
+raises as an error with the status of its kind. One whose status depends on what happened returns an `Answer`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +38,14 @@ from engine.errors import (
     Unavailable,
 )
 from functions import _engine
+from functions._audit import as_made, change_of
 from functions._body import take_body
 from functions._caller import Caller
 from functions._json import read_object, to_bytes
 from functions._query import Times, read_query, refuse_query
 
 if TYPE_CHECKING:
-    from engine.models.access import Role
+    from engine.models.access import Access, Role
     from engine.models.requests import RequestBody
     from engine.orchestrator import Orchestrator
 
@@ -68,6 +70,15 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What an operation returns when its status is not always the same."""
+
+    value: Mapping[str, Any]
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Operation:
     """One thing a user can ask; `role` is what it takes, None for everybody."""
 
@@ -75,7 +86,7 @@ class Operation:
     path: str
     role: Role | None
     status: int
-    function: Callable[..., Mapping[str, Any]]
+    function: Callable[..., Mapping[str, Any] | Answer]
 
     @property
     def name(self) -> str:
@@ -90,6 +101,15 @@ class Operation:
     @property
     def takes_engine(self) -> bool:
         return self.role is not None or "engine" in self.function.__annotations__
+
+    @property
+    def is_change(self) -> bool:
+        """Whether the audit tells of it: all that is no GET, but what a viewer or a clock may do changes nothing."""
+        return self.method != "GET" and self.role not in (None, "viewer", "tick")
+
+    @property
+    def takes_change(self) -> bool:
+        return "change" in self.function.__annotations__
 
     @cached_property
     def body_model(self) -> type[RequestBody] | None:
@@ -119,10 +139,10 @@ OPERATIONS: list[Operation] = []
 
 def operation(
     method: str, path: str, *, role: Role | None, status: int = 200
-) -> Callable[[Callable[..., Mapping[str, Any]]], HttpFunction]:
+) -> Callable[[Callable[..., Mapping[str, Any] | Answer]], HttpFunction]:
     """Make this an operation of the API, and a functions-framework target of its own that answers at its full path."""
 
-    def decorate(function: Callable[..., Mapping[str, Any]]) -> HttpFunction:
+    def decorate(function: Callable[..., Mapping[str, Any] | Answer]) -> HttpFunction:
         made = Operation(method, path, role, status, function)
         OPERATIONS.append(made)
 
@@ -182,20 +202,31 @@ def _answer(request: flask.Request, routes: Map) -> flask.Response:
     chosen, arguments = routes.bind("").match(request.path, request.method)
     if any("\0" in str(value) for value in arguments.values()):
         raise NoSuchPath
-    if chosen.takes_engine:
-        engine = _engine.PROCESS.get()
-        _admit(request, engine, chosen.role)
-        arguments = {**arguments, **_inputs(request, engine, chosen)}
-    return _respond(chosen.function(**arguments), chosen.status)
+    if not chosen.takes_engine:
+        return _respond(chosen.function(**arguments), chosen.status)
+    engine = _engine.PROCESS.get()
+    access = _admit(request, engine, chosen.role)
+    reached = engine if access is None or access.flows is None else engine.limited_to(access.flows)
+    inputs = _inputs(request, reached, chosen)
+    if access is None or not chosen.is_change:
+        return _respond(chosen.function(**arguments, **inputs), chosen.status)
+    change = change_of(chosen.name, access, request, arguments, inputs.get("body"))
+    if chosen.takes_change:
+        return _respond(chosen.function(**arguments, **inputs, change=change), chosen.status)
+    value = chosen.function(**arguments, **inputs)
+    engine.record(as_made(change, value.value if isinstance(value, Answer) else value))
+    return _respond(value, chosen.status)
 
 
-def _admit(request: flask.Request, engine: Orchestrator, needed: Role | None) -> None:
+def _admit(request: flask.Request, engine: Orchestrator, needed: Role | None) -> Access | None:
+    """What the caller's token opens, which must be enough; None where nothing is asked for."""
     if needed is None:
-        return
+        return None
     caller = Caller.of(request)
-    role = engine.is_allowed(caller.token, from_loopback=caller.from_loopback, forwarded=caller.forwarded)
-    if not role.reaches(needed):
-        raise Forbidden(f"This needs the role {needed}, and the token has the role {role}.")
+    access = engine.is_allowed(caller.token, from_loopback=caller.from_loopback, forwarded=caller.forwarded)
+    if not access.role.reaches(needed):
+        raise Forbidden(f"This needs the role {needed}, and the token has the role {access.role}.")
+    return access
 
 
 def _inputs(request: flask.Request, engine: Orchestrator, chosen: Operation) -> dict[str, Any]:
@@ -212,7 +243,11 @@ def _inputs(request: flask.Request, engine: Orchestrator, chosen: Operation) -> 
     return inputs
 
 
-def _respond(value: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None) -> flask.Response:
+def _respond(
+    value: Mapping[str, Any] | Answer, status: int, headers: Mapping[str, str] | None = None
+) -> flask.Response:
+    if isinstance(value, Answer):
+        status, headers, value = value.status, value.headers, value.value
     return flask.Response(
         to_bytes(value), status, headers={**HEADERS, **(headers or {})}, content_type="application/json"
     )

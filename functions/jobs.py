@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from engine.models.access import Role
 from engine.models.job import Job, JobFilter, LogLine, State, Status, StepRow
 from engine.models.times import format_time
-from functions._http import operation
+from functions._http import Answer, operation
 from functions._query import bounded
 
 if TYPE_CHECKING:
+    from engine.models.audit import Change
     from engine.models.requests import LaunchJob
     from engine.orchestrator import Orchestrator
 
@@ -48,10 +50,12 @@ class DeleteJobs:
 
 
 @operation("POST", "/api/jobs", role=Role.OPERATOR, status=202)
-def launch_job(engine: Orchestrator, body: LaunchJob) -> dict[str, Any]:
-    """Start a flow and answer at once with its job id."""
-    job_id = engine.launch(body.path, body.data, timeout_seconds=body.timeout_seconds, priority=body.priority)
-    return {"job_id": job_id}
+def launch_job(engine: Orchestrator, body: LaunchJob, change: Change) -> Answer:
+    """Start a flow and answer at once with its job id; with the whole job where jobs run inline."""
+    job_id = engine.launch(
+        body.path, body.data, timeout_seconds=body.timeout_seconds, priority=body.priority, change=change
+    )
+    return launched(engine, job_id, "jobs/")
 
 
 @operation("GET", "/api/jobs", role=Role.VIEWER)
@@ -71,10 +75,7 @@ def list_jobs(engine: Orchestrator, query: ListJobs) -> dict[str, Any]:
 @operation("GET", "/api/jobs/<id>", role=Role.VIEWER)
 def get_job(engine: Orchestrator, id: str) -> dict[str, Any]:
     """Everything about one job: its data, its result, its steps."""
-    job, steps = engine.job(id)
-    zone = engine.settings.timezone
-    whole = {"data": job.data, "result": job.result, "steps": [step_summary(step, zone) for step in steps]}
-    return job_summary(job, zone) | whole
+    return whole_job(*engine.job(id), engine.settings.timezone)
 
 
 @operation("GET", "/api/jobs/<id>/logs", role=Role.VIEWER)
@@ -103,6 +104,21 @@ def delete_jobs(engine: Orchestrator, query: DeleteJobs) -> dict[str, Any]:
     """Forget the ended jobs that the filters name."""
     deleted = engine.delete_jobs(older_than_days=query.older_than_days, state=query.state, status=query.status)
     return {"deleted": deleted}
+
+
+def launched(engine: Orchestrator, id: str, place: str) -> Answer:
+    """What a launch comes to: 200 with the job when it has ended, else 202 with its id; `place` is where jobs are."""
+    match engine.ended(id):
+        case None:
+            return Answer({"job_id": id}, 202, {"Location": place + id})
+        case job, steps:
+            return Answer(whole_job(job, steps, engine.settings.timezone), 200)
+
+
+def whole_job(job: Job, steps: Iterable[StepRow], zone: tzinfo) -> dict[str, Any]:
+    """A job with all it has."""
+    whole = {"data": job.data, "result": job.result, "steps": [step_summary(step, zone) for step in steps]}
+    return job_summary(job, zone) | whole
 
 
 def job_summary(job: Job, zone: tzinfo) -> dict[str, Any]:

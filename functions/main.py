@@ -11,8 +11,10 @@ import flask
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from functions._http import every_route, serve
+from functions.audit import list_audit
 from functions.health import healthz, healthz_tick, readyz
 from functions.jobs import cancel_job, delete_job, delete_jobs, get_job, get_job_logs, launch_job, list_jobs
+from functions.keys import create_key, list_keys, revoke_key
 from functions.older import (
     add_flow,
     delete_flow,
@@ -39,6 +41,7 @@ __all__ = [
     "add_flow",
     "api",
     "cancel_job",
+    "create_key",
     "create_schedule",
     "delete_flow",
     "delete_job",
@@ -54,8 +57,10 @@ __all__ = [
     "healthz_tick",
     "launch_flow",
     "launch_job",
+    "list_audit",
     "list_flows",
     "list_jobs",
+    "list_keys",
     "list_locks",
     "list_schedules",
     "pause_schedule",
@@ -63,6 +68,7 @@ __all__ = [
     "release_lock",
     "release_locks",
     "resume_schedule",
+    "revoke_key",
     "run_tick",
 ]
 

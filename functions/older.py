@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from engine.models.access import Role
 from engine.models.schedule import ScheduleFilter
 from engine.models.schedule_view import lock_json, schedule_json
-from functions._http import operation
+from functions._http import Answer, operation
 from functions._query import bounded
+from functions.jobs import launched
 
 if TYPE_CHECKING:
+    from engine.models.audit import Change
     from engine.models.requests import AddFlow, LaunchJob
     from engine.orchestrator import Orchestrator
 
@@ -32,9 +34,12 @@ def add_flow(engine: Orchestrator, body: AddFlow) -> dict[str, Any]:
 
 
 @operation("POST", "/api/flows/launch", role=Role.OPERATOR, status=202)
-def launch_flow(engine: Orchestrator, body: LaunchJob) -> dict[str, Any]:
-    """Start a flow and answer at once with its job id."""
-    return {"job_id": engine.launch(body.path, body.data, timeout_seconds=body.timeout_seconds, priority=body.priority)}
+def launch_flow(engine: Orchestrator, body: LaunchJob, change: Change) -> Answer:
+    """Start a flow and answer at once with its job id; with the whole job where jobs run inline."""
+    job_id = engine.launch(
+        body.path, body.data, timeout_seconds=body.timeout_seconds, priority=body.priority, change=change
+    )
+    return launched(engine, job_id, "../jobs/")
 
 
 @operation("GET", "/api/flows", role=Role.VIEWER)

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 
 from engine import __version__
-from engine.cli import config, forecast, jobs, run, schedules, serve, upkeep, validate
+from engine.cli import config, forecast, jobs, keys, run, schedules, serve, upkeep, validate
 from engine.cli.terminal import explain
 from engine.errors import OctoflowError
 
-GROUPS = (serve, run, validate, jobs, schedules, forecast, config, upkeep)
+GROUPS = (serve, run, validate, jobs, schedules, forecast, keys, config, upkeep)
 """In the order of the help; each has `add`, which adds its commands."""
 
 

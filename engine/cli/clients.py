@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+from engine.cli.auditing import record
 from engine.cli.opening import open_engine
 from engine.cli.service import Object, Service, is_id, named_service
 from engine.errors import JobNotFound, RequestInvalid
@@ -75,10 +76,12 @@ class FolderClient:
 
     def cancel(self, id: str) -> Object:
         job = self._engine.cancel(id)
+        record(self._engine, "cancel_job", id)
         return {"job_id": job.id, "state": job.state}
 
     def delete(self, id: str) -> None:
         self._engine.delete_job(id)
+        record(self._engine, "delete_job", id)
 
     def close(self) -> None:
         self._engine.close()

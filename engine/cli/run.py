@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.cli.auditing import record
 from engine.cli.opening import below, logged, open_engine
 from engine.cli.terminal import say
 from engine.errors import RequestInvalid
@@ -46,6 +47,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         with logged(engine):
             job_id, outcome = engine.run(path, data, timeout_seconds=options.timeout, observer=progress)
+            record(engine, "launch_job", path, job_id)
     finally:
         engine.close()
         for number, handler in previous.items():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from engine.cli.auditing import record
 from engine.cli.opening import below, open_engine
 from engine.cli.service import Object, Service, is_id, named_service
 from engine.errors import ScheduleNotFound
@@ -72,16 +73,23 @@ class FolderSchedules:
         from engine.models.requests import CreateSchedule
 
         path = below(self._engine.settings.flows_path, fields["path"])
-        return self._engine.create_schedule(**dict(CreateSchedule.read({**fields, "path": path}))).id
+        schedule = self._engine.create_schedule(**dict(CreateSchedule.read({**fields, "path": path})))
+        record(self._engine, "create_schedule", schedule.path, schedule.id)
+        return schedule.id
 
     def pause(self, id: str) -> Object:
-        return schedule_json(self._engine.pause_schedule(id), self._zone)
+        schedule = self._engine.pause_schedule(id)
+        record(self._engine, "pause_schedule", id)
+        return schedule_json(schedule, self._zone)
 
     def resume(self, id: str) -> Object:
-        return schedule_json(self._engine.resume_schedule(id), self._zone)
+        schedule = self._engine.resume_schedule(id)
+        record(self._engine, "resume_schedule", id)
+        return schedule_json(schedule, self._zone)
 
     def delete(self, id: str) -> None:
         self._engine.delete_schedule(id)
+        record(self._engine, "delete_schedule", id)
 
     def forecast(self, hours: float, limit: int) -> Object:
         return forecast_json(self._engine.forecast(hours, limit), self._zone)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from engine.errors import RequestInvalid
+from engine.models.access import Role, problems_of_key
 from engine.models.schedule import Misfire, Overlap
 
 SHOWN = 20
@@ -100,6 +101,25 @@ class CreateSchedule(AddFlow):
         yield from super().conflicts()
         if self.cron is None and self.every_seconds is None:
             yield "cron", "is required where there is no `every_seconds`"
+
+
+class CreateKey(RequestBody):
+    """Who is to have a key, and what for."""
+
+    name: str = Field(min_length=1, max_length=64, description="Whose key it is; no two keys in use share a name.")
+    role: Role = Field(strict=False, description="What it may do.")
+    flows: str | None = Field(
+        None,
+        min_length=1,
+        max_length=512,
+        description="The only documents it reaches: `*` is any text, slashes too, `?` is one character.",
+    )
+    expires: str | None = Field(
+        None, min_length=1, max_length=16, description="How long it lives: `12h`, `90d`, `4w`; for ever by default."
+    )
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        yield from problems_of_key(self.name, self.role, self.flows, self.expires)
 
 
 def _invalid(problems: list[dict[str, str]]) -> RequestInvalid:

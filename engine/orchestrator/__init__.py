@@ -47,12 +47,20 @@ class Orchestrator(LockVerbs, UpkeepVerbs, ClockHealthVerbs, AccessVerbs):
             self._sweep(TickReport())
             self._begin_clock()
             self._started = True
+            self._warn_of_short_token()
             kind = self.settings.database_uri.partition(":")[0]
             log.info("Octoflow %s has started: database %s, data folder %s", __version__, kind, self.settings.data_path)
+
+    def drain(self) -> None:
+        """Take no more jobs and stop those that run, each with its grace; returns at once. All else still answers."""
+        self._is_leaving = True
+        if self._lazy_executor is not None:
+            self._lazy_executor.drain()
 
     def close(self) -> None:
         """Stop what runs, each job with its grace, and let go of everything."""
         self._closed = True
+        self.drain()
         if self._started:
             log.info("Octoflow stops")
         self._end_clock()
@@ -63,12 +71,28 @@ class Orchestrator(LockVerbs, UpkeepVerbs, ClockHealthVerbs, AccessVerbs):
             self._started = False
             log.info("Octoflow has stopped")
 
+    def tick(self) -> TickReport:
+        """Do what time asks for; DatabaseDown, Draining.
+
+        Where jobs run inline, what is pending is run here, and the tick is over when that has ended. It also does what
+        a start does elsewhere: nothing happens between requests.
+        """
+        self._must_take_jobs()
+        if not self._is_inline:
+            return super().tick()
+        if not self._started:
+            self.start()
+        report = super().tick()
+        self.run_due()
+        return report
+
     def readiness(self) -> dict[str, Any]:
-        """What a service needs to do its work, each part `ok`; Unavailable names the one that is not.
+        """What a service needs to do its work, each part `ok`; Unavailable names the one that is not, or Draining.
 
         A good verdict counts for a second: the probes write to the disk, and anybody may ask.
         """
         self._must_be_sound()
+        self._must_take_jobs()
         now = self.clock.monotonic()
         if self._ready_until <= now:
             self._database.ping(write=True)

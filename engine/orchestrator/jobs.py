@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import JobEnded, RequestInvalid
-from engine.models.job import Job, JobFilter, Json, LogLine, Outcome, Source, State, Status, StepRow
+from engine.models.audit import AuditRow, Change
+from engine.models.job import Job, JobFilter, Json, LogLine, NewJob, Outcome, Source, State, Status, StepRow
+from engine.orchestrator.audit import audit_row
 from engine.orchestrator.parts import Parts
 
 if TYPE_CHECKING:
@@ -28,30 +30,61 @@ class JobVerbs(Parts):
         timeout_seconds: float | None = None,
         priority: int = 0,
         source: Source = Source.API,
+        change: Change | None = None,
     ) -> str:
-        """Queue a job of the document and return its id; FlowNotFound, DocumentInvalid, FlowRunning."""
+        """Queue a job of the document and return its id; FlowNotFound, DocumentInvalid, FlowRunning, Draining.
+
+        Where jobs run inline it is run in this very thread, and has ended when its id is returned; Busy when as many
+        run as may. `change` goes into the audit together with the job.
+        """
         self._must_be_sound()
+        self._must_take_jobs()
         executor = self._executor
         executor.start()
         job, documents = self._new_job(path, data, timeout_seconds, priority, source)
-        self._jobs.insert(job, self.clock.now(), documents=documents)
-        executor.nudge()
-        log.debug("job %s of %s is queued", job.id, job.path, extra={"job": job.id})
+        now = self.clock.now()
+        row = None if change is None else audit_row(change, now, target=job.path, result_id=job.id)
+        if self._is_inline:
+            self._run_here(job, documents, audit=row)
+        else:
+            self._jobs.insert(job, now, documents=documents, audit=row)
+            executor.nudge()
+            log.debug("job %s of %s is queued", job.id, job.path, extra={"job": job.id})
         return job.id
 
     def run(
         self, path: str, data: Json = None, *, timeout_seconds: float | None = None, observer: Observer | None = None
     ) -> tuple[str, Outcome | None]:
         """Run a job in this very thread, through the same table; its id and outcome (None when its lease was lost)."""
+        job, documents = self._new_job(path, data, timeout_seconds, 0, Source.CLI)
+        self._executor.start()
+        return job.id, self._run_here(job, documents, observer)
+
+    def ended(self, id: str) -> tuple[Job, list[StepRow]] | None:
+        """The job as `job` gives it when its launch has waited for its end; None where launches wait for nothing."""
+        if not self._is_inline:
+            return None
+        job, steps = self.job(id)
+        return (job, steps) if job.state is State.FINISHED else None
+
+    def _run_here(
+        self,
+        job: NewJob,
+        documents: list[Any],
+        observer: Observer | None = None,
+        audit: AuditRow | None = None,
+    ) -> Outcome | None:
+        """Insert the job as one that runs already, and supervise it in this thread."""
         from engine.supervisor import LEASE
 
-        job, documents = self._new_job(path, data, timeout_seconds, 0, Source.CLI)
         executor = self._executor
-        executor.start()
-        now = self.clock.now()
-        claim = self._jobs.insert(job, now, documents=documents, owner=executor.owner, lease_until=now + LEASE)
-        assert claim is not None
-        return job.id, executor.supervise(claim, observer)
+        with executor.room():
+            now = self.clock.now()
+            claim = self._jobs.insert(
+                job, now, documents=documents, owner=executor.owner, lease_until=now + LEASE, audit=audit
+            )
+            assert claim is not None
+            return executor.supervise(claim, observer)
 
     def stop_running(self, reason: str) -> None:
         """Ask every job that runs here, or still begins to, to stop. A signal's handler may call it."""
@@ -59,13 +92,13 @@ class JobVerbs(Parts):
         if self._lazy_executor is not None:
             self._lazy_executor.stop_all(reason)
 
-    def jobs(self, filter: JobFilter) -> list[Job]:
-        """The jobs that match, newest first, without data and result."""
-        return self._jobs.list(filter)
+    def jobs(self, filter: JobFilter, flows: str | None = None) -> list[Job]:
+        """The jobs that match, newest first, without data and result; of the documents that the glob `flows` means."""
+        return self._jobs.list(filter, flows)
 
-    def count_jobs(self, filter: JobFilter) -> int:
+    def count_jobs(self, filter: JobFilter, flows: str | None = None) -> int:
         """How many jobs match."""
-        return self._jobs.count(filter)
+        return self._jobs.count(filter, flows)
 
     def job(self, id: str) -> tuple[Job, list[StepRow]]:
         """A job with all it has, and its step runs; JobNotFound."""

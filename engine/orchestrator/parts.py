@@ -8,14 +8,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from engine.clock import Clock, new_id
-from engine.errors import DatabaseRefused, RequestInvalid
+from engine.errors import DatabaseRefused, Draining, RequestInvalid
 from engine.models.job import Json, NewJob, Source
 from engine.settings import Settings
 
 if TYPE_CHECKING:
     from engine.checking import Checker
     from engine.executors.children import ChildPool
-    from engine.executors.local import LocalExecutor
+    from engine.executors.executor import Executor
     from engine.secrets.keeper import SecretKeeper
     from engine.store.marks import MarkStore
     from engine.store.schedules import ScheduleStore
@@ -42,8 +42,9 @@ class Parts:
         self._jobs = JobStore(self._database, self._documents)
         self._lock = Lock()
         self._lazy_checker: Checker | None = None
-        self._lazy_executor: LocalExecutor | None = None
+        self._lazy_executor: Executor | None = None
         self._stopped_for: str | None = None
+        self._is_leaving = False
         self._refusal: DatabaseRefused | None = None
 
     def _new_job(
@@ -81,6 +82,14 @@ class Parts:
         if self._refusal is not None:
             raise self._refusal
 
+    def _must_take_jobs(self) -> None:
+        if self._is_leaving:
+            raise Draining("This process is on its way out and takes no new jobs.")
+
+    @property
+    def _is_inline(self) -> bool:
+        return self.settings.executor == "inline"
+
     @property
     def _checker(self) -> Checker:
         with self._lock:
@@ -94,12 +103,12 @@ class Parts:
             return self._lazy_checker
 
     @property
-    def _executor(self) -> LocalExecutor:
+    def _executor(self) -> Executor:
         with self._lock:
             if self._lazy_executor is None:
-                from engine.executors.local import LocalExecutor
+                from engine.executors import executor_class
 
-                self._lazy_executor = LocalExecutor(
+                self._lazy_executor = executor_class(self.settings)(
                     self._jobs,
                     self._make_tools,
                     self.clock,
@@ -109,6 +118,8 @@ class Parts:
                 )
                 if self._stopped_for is not None:  # Before there was an executor to tell.
                     self._lazy_executor.stop_all(self._stopped_for)
+                if self._is_leaving:
+                    self._lazy_executor.drain()
             return self._lazy_executor
 
     @cached_property

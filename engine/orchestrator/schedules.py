@@ -74,13 +74,13 @@ class ScheduleVerbs(Parts):
         self._schedules_changed()
         return schedule
 
-    def schedules(self, filter: ScheduleFilter) -> list[Schedule]:
-        """The schedules that match, oldest first."""
-        return [self._masked(each) for each in self._schedules.list(filter)]
+    def schedules(self, filter: ScheduleFilter, flows: str | None = None) -> list[Schedule]:
+        """The schedules that match, oldest first; of the documents that the glob `flows` means."""
+        return [self._masked(each) for each in self._schedules.list(filter, flows)]
 
-    def count_schedules(self, filter: ScheduleFilter) -> int:
+    def count_schedules(self, filter: ScheduleFilter, flows: str | None = None) -> int:
         """How many schedules match."""
-        return self._schedules.count(filter)
+        return self._schedules.count(filter, flows)
 
     def schedule(self, id: str) -> Schedule:
         """One schedule; ScheduleNotFound."""
@@ -110,14 +110,14 @@ class ScheduleVerbs(Parts):
             self._schedules_changed()
         return self.schedule(id)
 
-    def forecast(self, hours: float, limit: int) -> Forecast:
+    def forecast(self, hours: float, limit: int, flows: str | None = None) -> Forecast:
         """What the schedules will do in so many hours, at most `limit` runs of it."""
         from engine.scheduler.forecast import forecast
 
         if not 0 < hours <= MAX_FORECAST_HOURS:
             raise RequestInvalid(f"hours must be above 0 and at most {MAX_FORECAST_HOURS}, which is a year.")
         now = self.clock.now()
-        schedules = self._schedules.list(EVERY_SCHEDULE)
+        schedules = self._schedules.list(EVERY_SCHEDULE, flows)
         return forecast(schedules, self.settings.timezone, now, now + timedelta(hours=hours), limit)
 
     # What the tick asks

@@ -72,7 +72,7 @@ class UpkeepVerbs(AutostartVerbs):
 
         if live_owners(self.settings.run_path / "owners") - {self._executor.owner.id}:
             return
-        self._executor.run_until_idle(lambda: self._jobs.has_pending() or self._jobs.has_lost())
+        self._executor.run_until_idle()
 
     def _sweep(self, report: TickReport) -> None:
         from engine.executors.owner import dead_owners, forget_owners
@@ -95,7 +95,7 @@ class UpkeepVerbs(AutostartVerbs):
 
     def _wake(self, report: TickReport) -> None:
         """Jobs that wait for a lock are woken by whoever frees it; this finds those that nobody woke."""
-        report.woken = self._jobs.unblock(self.clock.now())
+        report.woken = self._jobs.unblock()
         if report.woken:
             self._executor.nudge(report.woken)
 

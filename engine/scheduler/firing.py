@@ -16,7 +16,7 @@ from engine.models.schedule import BrokenSchedule, Fired, Firing, Schedule, Timi
 from engine.models.tick import TickReport
 from engine.scheduler.planning import back_off, decide, retry_due
 
-BATCH = 200
+BATCH = 500
 """Schedules for each transaction, so that nobody waits long for a tick."""
 
 log = logging.getLogger("octoflow.tick")

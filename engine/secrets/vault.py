@@ -28,8 +28,7 @@ class Flight:
 class Vault:
     """What can be read with one token. A value is served for `ttl_seconds` from the beginning of its read.
 
-    A read blocks its asker, `total_seconds` at most. Where that is a job's supervisor, it hears of a stop or of the
-    job's deadline that much later, and well before its lease ends.
+    A read blocks its asker, `total_seconds` at most.
     """
 
     def __init__(

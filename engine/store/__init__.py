@@ -1,4 +1,5 @@
 """The store: the only SQL. Rows stay in here, frozen models come out.
 
-`database.py` gives transactions, `jobs.py` and `documents.py` the verbs, `migrations/` the schema's history.
+`database.py` gives transactions, `jobs.py`, `schedules.py`, `documents.py` and `marks.py` the verbs, `migrations/` the
+schema's history.
 """

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, false, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from engine.models.flow import Document
 from engine.models.schedule import Fired, Firing, Slot, Verdict
@@ -21,7 +21,7 @@ BATCH = 500
 # Rows that another tick holds are left to it. In the order of the key, as everybody locks them.
 HOLD = (
     select(schedules.c.id, schedules.c.next_due, schedules.c.last_job_id, schedules.c.last_error, schedules.c.failures)
-    .where(schedules.c.id.in_(bindparam("ids", expanding=True)), schedules.c.is_paused == false())
+    .where(schedules.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(schedules.c.id)
     .with_for_update(skip_locked=True)
 )
@@ -68,7 +68,7 @@ def fire(connection: Connection, firings: Sequence[Firing], documents: Sequence[
 
 
 def _hold(connection: Connection, firings: Sequence[Firing]) -> dict[str, AnyRow]:
-    expected = {firing.schedule_id: firing.expected for firing in firings}
+    expected = {firing.schedule_id: firing.expected for firing in firings}  # A paused one has no `next_due`.
     rows = connection.execute(HOLD, {"ids": list(expected)})
     return {row.id: row for row in rows if row.next_due == expected[row.id]}
 

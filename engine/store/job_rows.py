@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, 
 
 from engine.errors import JobNotFound
 from engine.models.job import Claim, Job, JobFilter, Json, LogLine, Source, State, Status, StepRow, StepStatus
+from engine.store.globs import path_matches
 from engine.store.tables import jobs, logs, steps
 
 IN_LISTS = [
@@ -19,6 +20,7 @@ IN_LISTS = [
 ]  # fmt: skip
 ONE = select(*IN_LISTS, jobs.c.data, jobs.c.result).where(jobs.c.id == bindparam("id"))
 STATE = select(jobs.c.state).where(jobs.c.id == bindparam("id"))
+PATH = select(jobs.c.path).where(jobs.c.id == bindparam("id"))
 PENDING = select(literal(1)).where(jobs.c.state == State.PENDING).limit(1)
 STEPS = select(steps).where(steps.c.job_id == bindparam("id")).order_by(steps.c.number)
 OUTPUTS = (
@@ -45,15 +47,24 @@ def get_job(connection: Connection, id: str) -> Job:
     return to_job(row)
 
 
-def list_jobs(connection: Connection, filter: JobFilter) -> list[Job]:
-    """The page that the filter names, newest first."""
-    newest = _matching(select(*IN_LISTS), filter).order_by(jobs.c.id.desc())
+def list_jobs(connection: Connection, filter: JobFilter, flows: str | None) -> list[Job]:
+    """The page that the filter names, newest first, of the documents that the glob `flows` means."""
+    newest = _matching(select(*IN_LISTS), filter, flows, connection.dialect.name).order_by(jobs.c.id.desc())
     return [to_job(row) for row in connection.execute(newest.limit(filter.limit).offset(filter.offset))]
 
 
-def count_jobs(connection: Connection, filter: JobFilter) -> int:
+def count_jobs(connection: Connection, filter: JobFilter, flows: str | None) -> int:
     """How many jobs the filter lets through, whatever its limit and offset."""
-    return connection.scalar(_matching(select(func.count()).select_from(jobs), filter)) or 0
+    number = select(func.count()).select_from(jobs)
+    return connection.scalar(_matching(number, filter, flows, connection.dialect.name)) or 0
+
+
+def get_path(connection: Connection, id: str) -> str:
+    """The job's document; JobNotFound."""
+    path: str | None = connection.scalar(PATH, {"id": id})
+    if path is None:
+        raise JobNotFound(id)
+    return path
 
 
 def get_state(connection: Connection, id: str) -> State:
@@ -113,8 +124,9 @@ def _to_step(row: Row[*tuple[Any, ...]]) -> StepRow:
     return StepRow(**fields)
 
 
-def _matching(query: Select[Any], filter: JobFilter) -> Select[Any]:
-    return query.where(*_conditions(filter))
+def _matching(query: Select[Any], filter: JobFilter, flows: str | None, dialect: str) -> Select[Any]:
+    query = query.where(*_conditions(filter))
+    return query if flows is None else query.where(path_matches(jobs.c.path, flows, dialect))
 
 
 def _conditions(filter: JobFilter) -> list[ColumnElement[bool]]:

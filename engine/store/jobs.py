@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from engine.models.audit import AuditRow
 from engine.models.flow import Document
 from engine.models.job import (
     Claim,
@@ -53,6 +54,7 @@ class JobStore:
         owner: Owner | None = None,
         lease_until: datetime | None = None,
         documents: Sequence[Document] = (),
+        audit: AuditRow | None = None,
     ) -> Claim | None:
         """Queue the job together with the documents it needs; with an owner it is born running, and claimed.
 
@@ -60,7 +62,9 @@ class JobStore:
         """
         missing = self._documents.missing(documents, now)
         claim = self._database.change(
-            lambda c: launching.launch(c, job, now, owner=owner, lease_until=lease_until, documents=missing)
+            lambda c: launching.launch(
+                c, job, now, owner=owner, lease_until=lease_until, documents=missing, audit=audit
+            )
         )
         self._documents.remember(missing, now)
         return claim
@@ -180,9 +184,13 @@ class JobStore:
         """The locks that are held, by path."""
         return self._database.ask(holding.list_locks)
 
-    def count(self, filter: JobFilter) -> int:
+    def path(self, id: str) -> str:
+        """The document that the job runs; JobNotFound."""
+        return self._database.ask(lambda c: job_rows.get_path(c, id))
+
+    def count(self, filter: JobFilter, flows: str | None = None) -> int:
         """How many jobs the filter lets through, whatever its limit and offset."""
-        return self._database.ask(lambda c: job_rows.count_jobs(c, filter))
+        return self._database.ask(lambda c: job_rows.count_jobs(c, filter, flows))
 
     def delete(self, id: str) -> None:
         """Delete a job that has ended, with its steps and logs; JobActive, JobNotFound."""
@@ -195,7 +203,7 @@ class JobStore:
             deleted += batch
         return deleted
 
-    def unblock(self, _now: datetime) -> int:
+    def unblock(self) -> int:
         """Make jobs pending whose flow is free although nobody woke them, one of each flow; how many."""
         return sum(map(self._unblock, self._database.ask(unblocking.list_stranded)))
 
@@ -247,6 +255,6 @@ class JobStore:
     def _delete_documents(self, revisions: Sequence[str], stored_before: datetime) -> int:
         return self._database.change(lambda c: document_pruning.delete_batch(c, revisions, stored_before))
 
-    def list(self, filter: JobFilter) -> list[Job]:
-        """At most `filter.limit` jobs, newest first, without data and result."""
-        return self._database.ask(lambda c: job_rows.list_jobs(c, filter))
+    def list(self, filter: JobFilter, flows: str | None = None) -> list[Job]:
+        """At most `filter.limit` jobs, newest first, without data and result; of the documents that the glob means."""
+        return self._database.ask(lambda c: job_rows.list_jobs(c, filter, flows))

@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 
 from engine.errors import FlowRunning
+from engine.models.audit import AuditRow
 from engine.models.flow import Document
 from engine.models.job import Claim, NewJob, Owner, State
+from engine.store.audit import insert_audit
 from engine.store.documents import insert_documents
 from engine.store.tables import insert_absent, jobs
 
@@ -27,6 +29,7 @@ def launch(
     owner: Owner | None,
     lease_until: datetime | None,
     documents: Sequence[Document],
+    audit: AuditRow | None = None,
 ) -> Claim | None:
     """Insert the job, claimed when an owner is given; FlowRunning when another holds its last free lock."""
     insert_documents(connection, documents, now)
@@ -36,6 +39,8 @@ def launch(
         lock = _insert_locked(connection, job.lock_slots, row)
     else:
         connection.execute(jobs.insert(), row)
+    if audit is not None:
+        insert_audit(connection, audit)
     return None if owner is None else _claim(job, owner, now, lock)
 
 

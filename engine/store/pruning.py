@@ -30,13 +30,12 @@ OLD: Select[Any] = (
 NEXT_PATH = select(func.min(jobs.c.path)).where(jobs.c.path > bindparam("after"))
 OF_PATH = select(jobs.c.id).where(jobs.c.path == bindparam("path")).order_by(jobs.c.id.desc())
 ANY_MORE = OF_PATH.offset(bindparam("keep")).limit(1)
-NEWEST_BEYOND = (
-    OF_PATH.where(jobs.c.status.in_(bindparam("statuses", expanding=True))).offset(bindparam("keep")).limit(1)
-)
+# Not the plain column: by its index the database would walk through the jobs of all other documents.
+IS_ONE_OF = func.coalesce(jobs.c.status, "").in_(bindparam("statuses", expanding=True))
+NEWEST_BEYOND = OF_PATH.where(IS_ONE_OF).offset(bindparam("keep")).limit(1)
 UP_TO = (
     select(jobs.c.id)
-    .where(jobs.c.path == bindparam("path"), jobs.c.id <= bindparam("newest"))
-    .where(jobs.c.status.in_(bindparam("statuses", expanding=True)))
+    .where(jobs.c.path == bindparam("path"), jobs.c.id <= bindparam("newest"), IS_ONE_OF)
     .order_by(jobs.c.id)
     .limit(bindparam("limit"))
 )

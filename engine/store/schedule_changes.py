@@ -11,7 +11,8 @@ from sqlalchemy import Connection, bindparam, delete, false, select, true, updat
 
 from engine.errors import ScheduleExists, ScheduleNotFound
 from engine.models.schedule import Schedule, Slot
-from engine.store.schedule_rows import EXISTS, schedule_row, slot_row
+from engine.store.schedule_lists import EXISTS
+from engine.store.schedule_rows import schedule_row, slot_row
 from engine.store.tables import insert_absent, schedules, slots
 
 THIS = schedules.c.id == bindparam("schedule")

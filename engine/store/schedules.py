@@ -19,9 +19,10 @@ from engine.models.schedule import (
     ScheduleSource,
     Slot,
 )
-from engine.store import firing, schedule_changes, schedule_rows, slot_pruning
+from engine.store import firing, schedule_changes, schedule_lists, slot_pruning
 from engine.store.database import Database
 from engine.store.documents import DocumentStore
+from engine.store.schedule_rows import read_each
 
 PAGE = 200
 """Schedules for each look at all of them."""
@@ -40,15 +41,15 @@ class ScheduleStore:
 
     def get(self, id: str) -> Schedule:
         """The schedule with its last slot; ScheduleNotFound, and DatabaseRefused when its row cannot be read."""
-        return self._database.ask(lambda c: schedule_rows.get_schedule(c, id))
+        return self._database.ask(lambda c: schedule_lists.get_schedule(c, id))
 
-    def count(self, filter: ScheduleFilter) -> int:
+    def count(self, filter: ScheduleFilter, flows: str | None = None) -> int:
         """How many schedules the filter lets through, whatever its limit and offset."""
-        return self._database.ask(lambda c: schedule_rows.count_schedules(c, filter))
+        return self._database.ask(lambda c: schedule_lists.count_schedules(c, filter, flows))
 
     def slots(self, id: str, limit: int, before: datetime | None = None) -> list[Slot]:
         """What became of its due times before that one, newest first; ScheduleNotFound."""
-        return self._database.ask(lambda c: schedule_rows.list_slots(c, id, limit, before))
+        return self._database.ask(lambda c: schedule_lists.list_slots(c, id, limit, before))
 
     def delete(self, id: str) -> None:
         """Delete the schedule with its slots; its jobs stay. ScheduleNotFound."""
@@ -92,20 +93,20 @@ class ScheduleStore:
 
     def by_source(self, source: ScheduleSource) -> list[Schedule | BrokenSchedule]:
         """Every schedule of this source, oldest first."""
-        return self._database.ask(lambda c: schedule_rows.read_each(c, schedule_rows.OF_SOURCE, {"source": source}))
+        return self._database.ask(lambda c: read_each(c, schedule_lists.OF_SOURCE, {"source": source}))
 
     def due(self, now: datetime, limit: int) -> list[Schedule | BrokenSchedule]:
         """At most so many schedules that are due, the longest due first."""
         values = {"now": now, "limit": limit}
-        return self._database.ask(lambda c: schedule_rows.read_each(c, schedule_rows.DUE, values))
+        return self._database.ask(lambda c: read_each(c, schedule_lists.DUE, values))
 
     def next_due_time(self) -> datetime | None:
         """When the first of all schedules is due, None when none ever is."""
-        return self._database.ask(schedule_rows.get_next_due)
+        return self._database.ask(schedule_lists.get_next_due)
 
     def active_since(self) -> datetime | None:
         """When the oldest schedule that is not paused was made, None when there is none."""
-        return self._database.ask(schedule_rows.get_active_since)
+        return self._database.ask(schedule_lists.get_active_since)
 
     def fire(self, firings: Sequence[Firing], documents: Sequence[Document], now: datetime) -> Fired:
         """Write what was decided about due schedules, with their jobs; any number may do so at once.
@@ -158,8 +159,8 @@ class ScheduleStore:
 
     def _page_by_default_zone(self, after: str) -> list[Schedule | BrokenSchedule]:
         values = {"after": after, "limit": PAGE}
-        return self._database.ask(lambda c: schedule_rows.read_each(c, schedule_rows.BY_DEFAULT_ZONE, values))
+        return self._database.ask(lambda c: read_each(c, schedule_lists.BY_DEFAULT_ZONE, values))
 
-    def list(self, filter: ScheduleFilter) -> list[Schedule]:
-        """At most `filter.limit` schedules, oldest first, each with its last slot."""
-        return self._database.ask(lambda c: schedule_rows.list_schedules(c, filter))
+    def list(self, filter: ScheduleFilter, flows: str | None = None) -> list[Schedule]:
+        """At most `filter.limit` schedules, oldest first, each with its last slot; of the documents the glob means."""
+        return self._database.ask(lambda c: schedule_lists.list_schedules(c, filter, flows))

@@ -159,6 +159,43 @@ marks = Table(
     **BYTEWISE,
 )
 
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Key(36), primary_key=True),
+    Column("name", Key(64), nullable=False),
+    Column("name_in_use", Key(64)),  # The name, and NULL once the key is revoked: then another may have it.
+    Column("role", Key(16), nullable=False),
+    Column("prefix", Key(16), nullable=False),
+    Column("digest", Key(64), nullable=False),
+    Column("flows", Key(512)),
+    Column("created_time", Moment, nullable=False),
+    Column("expires_time", Moment),
+    Column("last_used_time", Moment),
+    Column("revoked_time", Moment),
+    UniqueConstraint("name_in_use", name="api_keys_name_in_use"),
+    Index("api_keys_by_prefix", "prefix"),
+    **BYTEWISE,
+)
+
+# By its id, which is in the order of time.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Key(36), primary_key=True),
+    Column("time", Moment, nullable=False),
+    Column("actor", Key(128), nullable=False),
+    Column("role", Key(16), nullable=False),
+    Column("action", Key(64), nullable=False),
+    Column("target", Key(512)),
+    Column("result_id", Key(36)),
+    Column("address", Key(255)),
+    Index("audit_by_actor", "actor", "id"),
+    Index("audit_by_action", "action", "id"),
+    sqlite_with_rowid=False,
+    **BYTEWISE,
+)
+
 
 @cache
 def insert_absent(table: Table, dialect: str) -> Insert:

@@ -18,7 +18,7 @@ from engine.store.volumes import refuse_shared_volume
 if TYPE_CHECKING:
     from engine.store.database import Database
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration. A test holds it to what migrations/versions has."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

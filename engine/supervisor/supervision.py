@@ -11,6 +11,7 @@ from typing import Any
 from engine.errors import OctoflowError
 from engine.frames import ChannelClosed, Frame, decode_event
 from engine.models.job import Claim, Event, Json, LogLine, Outcome, Reason, Status, StepEnded, StepStarted, StepStatus
+from engine.supervisor.asking import Question
 from engine.supervisor.causes import cause_of_death, stop_sentence
 from engine.supervisor.row import HeldRow, LeaseLost
 from engine.supervisor.talk import Ending, StopOrder, Talk
@@ -37,6 +38,8 @@ class Supervision:
         self._last_number = 0
         self._failure: str | None = None
         """The error of the flow's step that began last, if it failed: what a `finally_step` must not hide."""
+        self._question: Question | None = None
+        """The last question for a secret; a worker has one at a time."""
         self._heard = 0
         self._output_bytes = 0
         self._finally: StepStarted | None = None
@@ -211,12 +214,14 @@ class Supervision:
             seconds=seconds,
             grace_seconds=tools.grace_seconds,
             may_stop=not message["finally_only"],
+            on_stop=self._give_up_question,
         )
         clean = False
         try:
             worker.channel.send((message, payload))
             ending = talk.to_the_end()
-            clean = ending.result is not None and bool(ending.result["reusable"]) and not talk.was_stopped
+            clean = ending.result is not None and bool(ending.result["reusable"])
+            clean = clean and not talk.was_stopped and not self._is_asking()
         except ChannelClosed:
             ending = Ending(exit_status=worker.exit_status(1.0))
         finally:
@@ -245,13 +250,14 @@ class Supervision:
         }
 
     def _hear(self, frame: Frame, worker: Worker) -> None:
-        """Answer a question, or note an event."""
+        """Answer a question, see to it that it is answered, or note an event."""
         match frame.head["kind"]:
             case "sync":
                 self._row.flush_now()
                 worker.channel.send(({}, b""))
             case "secret":
-                worker.channel.send((self._secret(frame.head["name"]), b""))
+                self._question = Question(self._tools.secrets, frame.head["name"], worker)
+                self._question.ask()
             case "hide":
                 self._tools.secrets.hide(frame.head["values"], [(user, word) for user, word in frame.head["pairs"]])
                 worker.channel.send(({}, b""))
@@ -260,11 +266,13 @@ class Supervision:
                 if event is not None:
                     self._note(event)
 
-    def _secret(self, name: str) -> dict[str, Any]:
-        try:
-            return {"secret": self._tools.secrets.get(name)}
-        except OctoflowError as error:
-            return {"error": str(error)}
+    def _is_asking(self) -> bool:
+        """Whether an answer may still be under way, which nobody else may get."""
+        return self._question is not None and self._question.is_open
+
+    def _give_up_question(self) -> None:
+        if self._question is not None:
+            self._question.give_up()
 
     def _note(self, event: Event) -> None:
         self._heard += 1

@@ -77,8 +77,12 @@ class Talk:
         seconds: float | None,
         grace_seconds: float,
         may_stop: bool,
+        on_stop: Callable[[], None],
     ) -> None:
-        """`hear` gets every message but the last. Without `may_stop` the deadline kills and orders are kept back."""
+        """`hear` gets every message but the last; `on_stop` is called once the worker was asked to stop.
+
+        Without `may_stop` the deadline kills and orders are kept back.
+        """
         self._worker = worker
         self._row = row
         self._order = order
@@ -86,6 +90,7 @@ class Talk:
         self._hear = hear
         self._grace_seconds = grace_seconds
         self._may_stop = may_stop
+        self._on_stop = on_stop
         self._deadline = None if seconds is None else clock.monotonic() + seconds
         self._kill_at: float | None = None if may_stop else self._deadline
         self.was_stopped = False
@@ -135,6 +140,7 @@ class Talk:
             self.was_stopped = True
             self._kill_at = now + WORD_SECONDS
             self._worker.stop()
+            self._on_stop()
             self._row.note_stop(self._order.reason)
 
     def _kill(self) -> Ending:

@@ -32,10 +32,10 @@ from engine.errors import (
     StorageDown,
     Unauthenticated,
 )
-from engine.executors.local import LocalExecutor
+from engine.executors.executor import Executor
 from engine.executors.owner import OwnerFile, live_owners
 from engine.files import probe_writable
-from engine.models.access import Role
+from engine.models.access import Access, Role
 from engine.models.job import JobFilter, NewJob, Outcome, Owner, Reason, Source, State, Status
 from engine.orchestrator import MAX_PRIORITY, MAX_TIMEOUT_SECONDS, Orchestrator
 from engine.settings import DEFAULT_TOKEN, Settings
@@ -190,7 +190,7 @@ def test_closing_ends_what_runs_with_its_finally_step(make, data):
 
 def test_a_close_waits_as_long_as_the_grace_asks_for(make, monkeypatch):
     asked = []
-    monkeypatch.setattr(LocalExecutor, "close", lambda executor: asked.append(executor._stop_seconds))
+    monkeypatch.setattr(Executor, "close", lambda executor: asked.append(executor._stop_seconds))
     engine = make(grace_seconds=20)
     engine.launch("quick.yml")
 
@@ -712,11 +712,11 @@ def test_a_database_that_somebody_else_holds_is_not_ready(engine, data, monkeypa
 def test_a_token_of_its_own_is_accepted_from_anywhere(make, token, from_loopback, forwarded):
     engine = make(api_token=token)
 
-    assert engine.is_allowed(token, from_loopback=from_loopback, forwarded=forwarded) is Role.ADMIN
+    assert engine.is_allowed(token, from_loopback=from_loopback, forwarded=forwarded) == Access("API_TOKEN", Role.ADMIN)
 
 
 def test_the_default_token_is_accepted_from_loopback(engine):
-    assert engine.is_allowed(DEFAULT_TOKEN, from_loopback=True, forwarded=False) is Role.ADMIN
+    assert engine.is_allowed(DEFAULT_TOKEN, from_loopback=True, forwarded=False).role is Role.ADMIN
 
 
 @pytest.mark.parametrize(("from_loopback", "forwarded"), [(False, False), (True, True), (False, True)])

@@ -103,7 +103,7 @@ def test_every_lock_is_released(engine):
 def test_a_lock_that_is_freed_meanwhile_is_passed_over(engine, monkeypatch):
     gone, held = engine.launch("a/same.yml"), engine.launch("quick.yml")
     locks = engine.locks()
-    monkeypatch.setattr(engine, "locks", lambda: locks)
+    monkeypatch.setattr(engine, "locks", lambda *_: locks)
     engine.cancel(gone)
 
     assert engine.release_locks() == [held]

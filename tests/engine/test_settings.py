@@ -194,3 +194,8 @@ def test_the_environment_is_not_changed_by_reading_it(monkeypatch):
     Settings.from_environment()
 
     assert dict(os.environ) == before
+
+
+def test_a_clock_inside_a_service_that_only_runs_during_requests_is_refused():
+    with pytest.raises(SettingInvalid, match=r"EXECUTOR='inline' .* TICK_INSIDE"):
+        Settings.from_environment({"EXECUTOR": "inline", "TICK_INSIDE": "true"})

@@ -15,7 +15,8 @@ from functions_framework import create_app
 
 from engine.clock import Clock
 from engine.errors import JobActive, JobNotFound, RequestInvalid, Unauthenticated
-from engine.models.access import Role
+from engine.models.access import Access, Role
+from engine.models.audit import Change
 from engine.models.job import Job, JobFilter, LogLine, Source, State, Status, StepRow, StepStatus
 from engine.models.tick import TickReport
 from engine.settings import Settings
@@ -50,6 +51,7 @@ class FakeEngine(FakeSchedules):
         self.tokens = {role.value: role for role in Role}
         self.held = {id: a_job(id) for id in ("job-1", "job-2", "job-3")}
         self.asked: list[Any] = []
+        self.recorded: list[Change] = []
         self.error: Exception | None = None
         self.started, self.closed = Event(), Event()
 
@@ -59,9 +61,14 @@ class FakeEngine(FakeSchedules):
     def close(self) -> None:
         self.closed.set()
 
-    def launch(self, path: str, data: Any = None, **options: Any) -> str:
+    def launch(self, path: str, data: Any = None, *, change: Change | None = None, **options: Any) -> str:
         self._ask("launch", path, data, options)
+        if change is not None:
+            self.record(change)
         return "job-new"
+
+    def ended(self, id: str) -> tuple[Job, list[StepRow]] | None:
+        return self.job(id) if self.settings.executor == "inline" else None
 
     def jobs(self, filter: JobFilter) -> list[Job]:
         self._ask("jobs", filter)
@@ -101,11 +108,14 @@ class FakeEngine(FakeSchedules):
         self._ask("readiness")
         return {"status": "ok", "database": "ok"}
 
-    def is_allowed(self, token: str, *, from_loopback: bool, forwarded: bool) -> Role:
+    def is_allowed(self, token: str, *, from_loopback: bool, forwarded: bool) -> Access:
         self._ask("is_allowed", token, from_loopback, forwarded)
         if token not in self.tokens:
             raise Unauthenticated("A token that is known, please.")
-        return self.tokens[token]
+        return Access(f"{token}'s key", self.tokens[token])
+
+    def record(self, change: Change) -> None:
+        self.recorded.append(change)
 
     def _ask(self, *what: Any) -> None:
         self.asked.append(what)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import urljoin
 
 import pytest
 
 from engine import __version__
 from engine.errors import DatabaseDown
-from engine.models.job import State
+from engine.models.job import State, Status
 
 
 def test_a_job_in_a_list_is_a_summary(client):
@@ -106,6 +107,23 @@ def test_logs(client, engine):
         ],
         "next": 7,
     }
+
+
+def test_a_launch_is_answered_with_the_id_and_the_place_of_its_job(client):
+    answer = client.post("/api/jobs", json={"path": "hello.yml"})
+
+    assert (answer.status_code, answer.json) == (202, {"job_id": "job-new"})
+    assert urljoin("http://host/prefix/api/jobs", answer.headers["Location"]) == "http://host/prefix/api/jobs/job-new"
+
+
+def test_a_launch_that_has_waited_for_the_end_is_answered_with_the_whole_job(client, engine):
+    engine.settings = replace(engine.settings, executor="inline")
+    engine.held["job-new"] = replace(engine.held["job-1"], id="job-new", status=Status.FAILED)
+
+    answer = client.post("/api/jobs", json={"path": "hello.yml"})
+
+    assert (answer.status_code, answer.json["status"]) == (200, "failed")
+    assert answer.json == client.get("/api/jobs/job-new").json
 
 
 def test_cancel(client):

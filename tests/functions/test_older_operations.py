@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urljoin
+
 import pytest
 from fake_schedules import NOON
 
@@ -45,6 +47,7 @@ def test_a_launch_is_the_launch_of_a_job(client, engine):
     answer = client.post("/api/flows/launch", json={"path": "flow1.yml"})
 
     assert (answer.status_code, answer.json) == (202, {"job_id": "job-new"})
+    assert urljoin("http://host/api/flows/launch", answer.headers["Location"]) == "http://host/api/jobs/job-new"
     assert engine.asked[-1] == ("launch", "flow1.yml", None, {"timeout_seconds": None, "priority": 0})
 
 

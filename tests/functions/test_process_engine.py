@@ -8,7 +8,7 @@ from threading import Barrier, Event, Lock, Semaphore
 
 import pytest
 
-from engine.errors import DatabaseRefused
+from engine.errors import DatabaseRefused, Draining
 from engine.orchestrator import Orchestrator
 from engine.settings import Settings
 from functions._engine import NotReady
@@ -32,11 +32,11 @@ def engine_class():
         if made.error:
             raise made.error
         made.started, made.closed = Event(), Event()
-        engine = SimpleNamespace(start=made.started.set, close=made.closed.set, settings=Settings())
+        engine = SimpleNamespace(start=made.started.set, close=made.closed.set, drain=made.drain, settings=Settings())
         made.engines.append(engine)
         return engine
 
-    made = SimpleNamespace(make=make, engines=[], attempts=0, error=None, before=lambda: None)
+    made = SimpleNamespace(make=make, engines=[], attempts=0, error=None, before=lambda: None, drain=lambda: None)
     return made
 
 
@@ -105,6 +105,15 @@ def test_any_answer_starts_the_engine(process, engine, app_of, path):
     assert engine.started.wait(5)
 
 
+def test_where_jobs_run_inline_no_answer_starts_anything(process, engine, app_of):
+    engine.settings = Settings(executor="inline")
+
+    app_of("api").test_client().get("/healthz")
+    process._starter.join(5)
+
+    assert not engine.started.is_set()
+
+
 def test_a_start_that_fails_is_tried_again(made, process, monkeypatch, caplog):
     monkeypatch.setattr("functions._engine.LONGEST_WAIT_SECONDS", 0.01)
     made.error = DatabaseRefused("jobs.sqlite is damaged.")
@@ -128,9 +137,38 @@ def test_closing_stops_the_engine_and_no_other_is_made(made, process):
     process.close()
 
     assert made.closed.is_set()
-    with pytest.raises(NotReady, match="on its way out"):
+    with pytest.raises(Draining, match="on its way out"):
         process.get()
     assert made.attempts == 1
+
+
+def test_a_drain_is_passed_on_and_the_engine_stays_to_answer(made, process):
+    engine = process.get()
+    drained = []
+    engine.drain = lambda: drained.append(engine)
+
+    process.drain()
+
+    assert drained == [engine]
+    assert process.get() is engine
+
+
+def test_an_engine_that_is_made_while_the_process_leaves_leaves_too(made, process):
+    drained = []
+    made.before = process.drain
+    made.drain = lambda: drained.append(True)
+
+    process.get()
+
+    assert drained == [True]
+
+
+def test_a_process_that_leaves_makes_no_engine(made, process):
+    process.drain()
+
+    with pytest.raises(Draining, match="on its way out"):
+        process.get()
+    assert made.attempts == 0
 
 
 class CountingLock:

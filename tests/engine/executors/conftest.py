@@ -15,8 +15,10 @@ from services import until
 from stores import sqlite_database
 
 from engine.clock import Clock, new_id
-from engine.executors import local
+from engine.executors import inline, local
 from engine.executors.children import ChildPool
+from engine.executors.executor import Executor
+from engine.executors.inline import InlineExecutor
 from engine.executors.local import LocalExecutor
 from engine.models.flow import Document
 from engine.models.job import Job, NewJob, Owner, State
@@ -38,10 +40,16 @@ class Hall:
         self.clock = Clock()
         self.database = sqlite_database(folder / "jobs.sqlite")
         self.jobs = JobStore(self.database)
-        self.executors: list[LocalExecutor] = []
+        self.executors: list[Executor] = []
 
     def executor(self, workers: int = 1, queue: Any = None) -> LocalExecutor:
-        made = LocalExecutor(
+        return self._made(LocalExecutor, workers, queue)
+
+    def inline(self, workers: int = 1, queue: Any = None) -> InlineExecutor:
+        return self._made(InlineExecutor, workers, queue)
+
+    def _made(self, kind: Any, workers: int, queue: Any) -> Any:
+        made = kind(
             queue or self.jobs, self._tools, self.clock, workers=workers, owners_folder=self.owners, stop_seconds=13
         )
         self.executors.append(made)
@@ -103,4 +111,9 @@ def hall(tmp_path: Path) -> Iterator[Hall]:
 @pytest.fixture
 def look_each(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets how often an executor looks at the table by itself."""
-    return lambda seconds: monkeypatch.setattr(local, "LOOK_SECONDS", seconds)
+
+    def look_each(seconds: float) -> None:
+        for module in (local, inline):
+            monkeypatch.setattr(module, "LOOK_SECONDS", seconds)
+
+    return look_each

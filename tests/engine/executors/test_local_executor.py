@@ -261,7 +261,7 @@ def test_a_job_that_is_claimed_while_the_executor_closes_is_stopped(hall):
 
 
 def test_the_owner_file_stays_while_a_job_runs_on_after_the_close(hall):
-    executor = hall.executor(workers=0)
+    executor = hall.executor()
     executor.be_alive()
     held, go_on = Event(), Event()
     claim = hall.queue(owner=executor.owner)
@@ -277,6 +277,37 @@ def test_the_owner_file_stays_while_a_job_runs_on_after_the_close(hall):
 
     assert files == [f"{executor.owner.id}.lock"]
     assert list(hall.owners.iterdir()) == []
+
+
+def test_a_drain_stops_what_runs_and_returns_at_once(hall, look_each):
+    look_each(0.05)
+    executor = hall.executor()
+    executor.start()
+    job = hall.queue(TIDY)
+    hall.in_step(job)
+
+    executor.drain()
+    state = state_of(hall, job)
+    later = hall.queue()
+    ended = hall.finished(job)
+    executor.close()
+
+    assert state in (State.RUNNING, State.STOPPING)
+    assert ended.reason == Reason.SHUTDOWN
+    assert state_of(hall, later) is State.PENDING
+
+
+def test_the_time_to_end_counts_from_the_drain(hall, monkeypatch):
+    executor = hall.executor()
+    times = iter([100.0, 112.0])
+    monkeypatch.setattr(hall.clock, "monotonic", lambda: next(times))
+    asked = []
+    monkeypatch.setattr(executor, "_wait_until", asked.append)
+
+    executor.drain()
+    executor.close()
+
+    assert asked == [113.0]
 
 
 # Lost jobs
@@ -316,44 +347,14 @@ def test_a_close_waits_for_a_recovery(hall, look_each):
     assert [str(step.status) for step in hall.jobs.steps(job)] == ["success"]
 
 
-# Jobs in the caller's thread
-
-
-def test_a_claimed_job_runs_in_this_thread(hall):
-    executor = hall.executor(workers=0)
-    heard = []
-
-    outcome = executor.supervise(hall.queue(owner=executor.owner), lambda event: heard.append(threading.get_ident()))
-
-    assert outcome.status is Status.SUCCESS
-    assert set(heard) == {threading.get_ident()}
-    assert executor._running == {}
-
-
-def test_an_executor_without_workers_takes_nothing_and_still_hears_of_stops(hall, look_each):
-    look_each(0.05)
-    executor = hall.executor(workers=0)
-    executor.start()
-    pending, lost = hall.queue(), hall.lost()
-    claim = hall.queue(SLOW, owner=executor.owner)
-    canceller = Thread(
-        target=lambda: (hall.in_step(claim.id), hall.jobs.cancel(claim.id, hall.clock.now())), daemon=True
-    )
-    canceller.start()
-
-    outcome = executor.supervise(claim)
-    canceller.join(10)
-
-    assert outcome.status is Status.CANCELLED
-    assert state_of(hall, pending) is State.PENDING
-    assert state_of(hall, lost) is State.STOPPING
+# Until there is nothing left
 
 
 def test_running_until_idle_runs_all_there_is(hall):
     executor = hall.executor(workers=2)
     jobs = [hall.queue() for _ in range(5)]
 
-    executor.run_until_idle(hall.jobs.has_pending)
+    executor.run_until_idle()
 
     assert [state_of(hall, job) for job in jobs] == [State.FINISHED] * 5
 
@@ -364,26 +365,26 @@ def test_running_until_idle_waits_for_a_job_that_is_just_being_taken(hall, look_
     queue = Hesitant(hall.jobs, verb)
     executor = hall.executor(queue=queue)
     job = hall.queue() if verb == "claim" else hall.lost()
-    looks = []
 
-    def has_work():
-        found = hall.jobs.has_pending() or hall.jobs.has_lost()
-        looks.append(found)
-        if looks[-3:] == [False] * 3:
-            queue.go_on.set()
-        return found
-
-    executor.run_until_idle(has_work)
+    executor.run_until_idle()
 
     assert state_of(hall, job) is State.FINISHED
     assert queue.go_on.is_set()
 
 
 class Hesitant:
-    """A queue that has given a job away, and takes its time to say so."""
+    """A queue that has given a job away, and says so only after it has three times been found empty."""
 
     def __init__(self, jobs, verb):
         self.jobs, self.verb, self.go_on = jobs, verb, Event()
+        self.looks = []
+
+    def has_lost(self):
+        found = self.jobs.has_lost()
+        self.looks.append(found or self.jobs.has_pending())
+        if self.looks[-3:] == [False] * 3:
+            self.go_on.set()
+        return found
 
     def __getattr__(self, verb):
         def call(*arguments, **options):
@@ -397,11 +398,13 @@ class Hesitant:
 
 def test_running_until_idle_ends_with_the_executor(hall):
     executor = hall.executor()
+    hall.queue()
     executor.close()
 
-    executor.run_until_idle(lambda: True)
+    executor.run_until_idle()
 
-    assert executor._threads == []
+    assert not executor._threads
+    assert hall.jobs.has_pending()
 
 
 def test_stopping_all_stops_all_that_runs_here(hall, look_each):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,24 @@ import pytest
 from sqlalchemy import delete
 
 from engine.clock import new_id
-from engine.models.job import Claim, Event, NewJob, Outcome, Owner, Status, StepEnded, StepStarted, StepStatus
+from engine.models.flow import Document
+from engine.models.job import (
+    Claim,
+    Event,
+    NewJob,
+    Outcome,
+    Owner,
+    Source,
+    Status,
+    StepEnded,
+    StepStarted,
+    StepStatus,
+)
+from engine.models.schedule import Fired, Firing, Misfire, Overlap, Schedule, ScheduleSource, Slot, Timing
 from engine.store.database import Database
 from engine.store.documents import DocumentStore
 from engine.store.jobs import JobStore
+from engine.store.schedules import ScheduleStore
 from engine.store.tables import metadata
 
 
@@ -53,6 +68,11 @@ def database(uri: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterat
 @pytest.fixture
 def jobs(database: Database) -> JobStore:
     return JobStore(database)
+
+
+@pytest.fixture
+def schedules(database: Database) -> ScheduleStore:
+    return ScheduleStore(database)
 
 
 @pytest.fixture
@@ -137,3 +157,81 @@ def bench(jobs: JobStore) -> Bench:
 def bench_of() -> Callable[[Database], Bench]:
     """A bench over a database of the test's choice."""
     return lambda database: Bench(JobStore(database))
+
+
+class Timetable:
+    """Schedules in a store that are due each minute, and ticks that fire them."""
+
+    minute = timedelta(minutes=1)
+
+    def __init__(self, schedules: ScheduleStore) -> None:
+        self.schedules = schedules
+        self.now = NOW
+        self.made = 0
+
+    def new(self, path: str = "hello.yml", **fields: Any) -> Schedule:
+        self.made += 1
+        schedule = Schedule(
+            id=new_id(NOW + timedelta(milliseconds=self.made)),
+            path=path,
+            timing=Timing(NOW, every_seconds=60),
+            overlap=Overlap.SKIP,
+            misfire=Misfire.LATEST,
+            misfire_grace_seconds=None,
+            timeout_seconds=None,
+            data=None,
+            source=ScheduleSource.API,
+            is_paused=False,
+            created_time=self.now,
+            last_due=self.now,
+            next_due=self.now + self.minute,
+        )
+        return replace(schedule, **fields)
+
+    def add(self, path: str = "hello.yml", **fields: Any) -> Schedule:
+        schedule = self.new(path, **fields)
+        self.schedules.insert(schedule)
+        return schedule
+
+    def firing(self, schedule: Schedule, *, slots: int = 1, told: tuple[Slot, ...] = (), **fields: Any) -> Firing:
+        """What a tick decides about it at its next due time; `told` are the slots of due times that get no job."""
+        due = schedule.next_due
+        assert due is not None
+        job = NewJob(
+            id=new_id(due),
+            path=schedule.path,
+            name=schedule.path,
+            revision="r1",
+            lock_slots=tuple(f"{schedule.path}#{slot}" for slot in range(slots)),
+            source=Source.SCHEDULE,
+            schedule_id=schedule.id,
+        )
+        firing = Firing(
+            schedule_id=schedule.id,
+            expected=due,
+            last_due=due,
+            next_due=due + self.minute,
+            slots=told,
+            due_time=due,
+            overlap=schedule.overlap,
+            job=job,
+        )
+        return replace(firing, **fields)
+
+    def tick(self, *, slots: int = 1, documents: tuple[Document, ...] = ()) -> Fired:
+        """A minute passes, and everything that is due is fired."""
+        self.now += self.minute
+        due = self.schedules.due(self.now, 1000)
+        firings = [self.firing(each, slots=slots) for each in due if isinstance(each, Schedule)]
+        return self.schedules.fire(firings, documents, self.now)
+
+
+@pytest.fixture
+def timetable(schedules: ScheduleStore) -> Timetable:
+    return Timetable(schedules)
+
+
+@pytest.fixture
+def timetable_of() -> Callable[[Database], Timetable]:
+    """A timetable over a database of the test's choice."""
+    return lambda database: Timetable(ScheduleStore(database))

@@ -35,6 +35,15 @@ def test_a_job_that_succeeds_is_closed_with_its_result_and_its_steps(stage):
     assert (step.name, step.status, step.output) == ("greet", StepStatus.SUCCESS, "hi")
 
 
+def test_the_end_hands_over_the_lock_that_the_claim_holds(stage, monkeypatch):
+    finish, freed = stage.jobs.finish, []
+    monkeypatch.setattr(stage.jobs, "finish", lambda *key, **how: freed.append(how["lock"]) or finish(*key, **how))
+
+    stage.supervise(stage.claim(), greet)
+
+    assert freed == ["f.yml#0"]
+
+
 def test_a_worker_is_told_everything_it_needs(stage):
     claim = stage.claim(data={"a": [1]}, timeout=77)
     seen = []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Thread
 
 import pytest
 from vault_server import TOKEN, VaultServer
 
-from engine.models.job import Status
+from engine.models.job import Reason, Status
 from engine.secrets.keeper import SecretKeeper
 from engine.secrets.vault import Vault
 
@@ -60,3 +61,90 @@ def test_a_vault_that_fails_is_an_answer_and_no_end(stage, server):
 
     assert answers == [{"error": "secret 'snow' is not available (503)"}]
     assert outcome.status is Status.SUCCESS
+
+
+def test_a_stop_does_not_wait_for_a_secret(stage, server):
+    server.behaviours["secret/data/snow"] = "slow"
+    answers = []
+
+    def script(peer):
+        stopper = Thread(target=lambda: (server.came.acquire(timeout=5), stage.supervision.stop(Reason.SHUTDOWN)))
+        stopper.start()
+        answers.append(peer.ask("secret", name="snow"))
+        stopper.join()
+        peer.await_stop()
+        peer.say_stopping()
+        peer.end("failed", reason="stopped")
+
+    outcome = stage.supervise(stage.claim(), script)
+
+    assert not server.gate.is_set()
+    assert answers == [{"error": "secret 'snow' is not waited for any more: the job is being stopped"}]
+    assert outcome.reason == Reason.SHUTDOWN
+
+
+def test_a_deadline_does_not_wait_for_a_secret(stage, server):
+    server.behaviours["secret/data/snow"] = "slow"
+    answers = []
+
+    def script(peer):
+        peer.channel.send(({"kind": "secret", "name": "snow"}, b""))
+        server.came.acquire(timeout=5)
+        stage.clock.pass_by(5)
+        peer.poke()
+        answers.append(peer.channel.receive().head)
+        peer.await_stop()
+        peer.end("failed", reason="stopped")
+
+    outcome = stage.supervise(stage.claim(timeout=5), script)
+
+    assert list(answers[0]) == ["error"]
+    assert outcome.reason == Reason.TIMEOUT
+
+
+def test_a_finally_step_that_asks_after_the_stop_gets_its_secret(stage, server):
+    answers = []
+
+    def script(peer):
+        peer.settle()
+        stage.supervision.stop(Reason.CANCELLED)
+        peer.await_stop()
+        peer.say_stopping()
+        answers.append(peer.ask("secret", name="snow"))
+        peer.end("failed", reason="stopped")
+
+    stage.supervise(stage.claim(), script)
+
+    assert answers[0]["secret"]["value"] == {"both": "bob:canary-word"}
+
+
+def test_a_worker_to_which_an_answer_is_under_way_is_given_to_nobody_else(stage, server):
+    server.behaviours["secret/data/snow"] = "slow"
+
+    def script(peer):
+        peer.channel.send(({"kind": "secret", "name": "snow"}, b""))
+        server.came.acquire(timeout=5)
+        peer.end()
+
+    outcome = stage.supervise(stage.claim(), script)
+
+    assert outcome.status is Status.SUCCESS
+    assert stage.only_worker.discarded
+
+
+def test_a_keeper_that_breaks_is_an_answer_and_no_end(stage, caplog):
+    class Broken(SecretKeeper):
+        def get(self, name):
+            raise RuntimeError("a fault of ours")
+
+    stage = replace(stage, tools=replace(stage.tools, secrets=Broken(stage.secrets_file)))
+    answers = []
+
+    def script(peer):
+        answers.append(peer.ask("secret", name="snow"))
+        peer.end()
+
+    stage.supervise(stage.claim(), script)
+
+    assert answers == [{"error": "secret 'snow' is not available; the service log says why"}]
+    assert "a fault of ours" in caplog.text

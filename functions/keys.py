@@ -1,0 +1,49 @@
+"""Keys: make, list, revoke."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engine.models.access import Role
+from engine.models.access_view import key_json
+from functions._http import operation
+from functions._query import bounded
+
+if TYPE_CHECKING:
+    from engine.models.requests import CreateKey
+    from engine.orchestrator import Orchestrator
+
+
+@dataclass(frozen=True)
+class ListKeys:
+    """Which page of them."""
+
+    limit: int = bounded(50, 1, 500)
+    offset: int = bounded(0, 0, 1_000_000_000)
+
+
+@operation("POST", "/api/keys", role=Role.ADMIN, status=201)
+def create_key(engine: Orchestrator, body: CreateKey) -> dict[str, Any]:
+    """Make a key. This answer has its token, and no other ever will."""
+    key, token = engine.create_key(**dict(body))
+    return {**key_json(key, engine.settings.timezone, engine.clock.now()), "token": token}
+
+
+@operation("GET", "/api/keys", role=Role.ADMIN)
+def list_keys(engine: Orchestrator, query: ListKeys) -> dict[str, Any]:
+    """A page of keys, oldest first; those that are revoked or expired are still there."""
+    found = engine.keys(query.limit + 1, query.offset)
+    zone, now = engine.settings.timezone, engine.clock.now()
+    return {
+        "keys": [key_json(key, zone, now) for key in found[: query.limit]],
+        "limit": query.limit,
+        "offset": query.offset,
+        "next": query.offset + query.limit if len(found) > query.limit else None,
+    }
+
+
+@operation("DELETE", "/api/keys/<id>", role=Role.ADMIN)
+def revoke_key(engine: Orchestrator, id: str) -> dict[str, Any]:
+    """End a key; the name of one in use will do as well. Other processes may take its token for 5 seconds more."""
+    return key_json(engine.revoke_key(id), engine.settings.timezone, engine.clock.now())
