@@ -20,7 +20,8 @@ from engine.reading import ReadingError
 
 __all__ = ["CheckedDocument", "Checker", "check_flow", "parse_flow"]
 
-MAX_KEPT = 1_000
+MAX_KEPT = 10_000
+MAX_KEPT_CHARACTERS = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Checker:
         self._max_depth = max_depth
         self._look = {"flow": catalog.stat, "template": catalog.stat_template}
         self._kept: dict[str, _Kept] = {}
+        self._kept_characters = 0
 
     def document(self, path: str) -> CheckedDocument:
         """The document at a path, however spelled. Raises FlowNotFound, DocumentInvalid, PathRefused, TooLarge."""
@@ -91,10 +93,15 @@ class Checker:
         if errors or part.flow is None:
             raise DocumentInvalid(status.key, errors)
         checked = CheckedDocument(part.document, part.flow, _documents(part), tuple(problems))
-        if len(self._kept) >= MAX_KEPT:
-            self._kept.clear()
-        self._kept[status.key] = _Kept(checked, status, whole.watched)
+        self._keep(status.key, _Kept(checked, status, whole.watched), len(text))
         return checked
+
+    def _keep(self, key: str, verdict: _Kept, characters: int) -> None:
+        if len(self._kept) >= MAX_KEPT or self._kept_characters > MAX_KEPT_CHARACTERS:
+            self._kept.clear()
+            self._kept_characters = 0
+        self._kept[key] = verdict
+        self._kept_characters += characters
 
     def _not_found(self, path: str) -> FlowNotFound:
         near = get_close_matches(path, self._catalog.list(), 3, 0.5)
