@@ -12,16 +12,29 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from engine.errors import OctoflowError
 from engine.settings import Settings
 from engine.steps import CommonKeys, NestedStep, step_types
 
 FOLDER = Path(__file__).parent / "reference"
 NAMES = {str: "text", bool: "true or false", int: "whole number", float: "number", Any: "any", type(None): "null"}
 
+ABOUT_ERRORS = """Every error is answered as `{"error": sentence, "code": word}`: the sentence is for people, the word
+for programs. Some have further members, such as `job_id`. Where there are several problems at once, `details` lists
+them: those of a body have `field` and `message`; those of a document `path`, `line`, `column`, `severity`, `code`,
+`message` and `hint`.
+"""
+OTHER_ERRORS = (
+    ("not_found", 404, "There is no operation at this path.", "Check the path."),
+    ("method_not_allowed", 405, "The path is known, and not with this method.", "Use one that `Allow` lists."),
+    ("internal", 500, "A fault of ours.", "Look it up in the service log under the number in the sentence."),
+)
+"""What the HTTP functions say by themselves."""
+
 
 def pages() -> dict[str, str]:
     """The text of each page by its file's name."""
-    return {"steps.md": "".join(_steps()), "settings.md": "".join(_settings())}
+    return {"steps.md": "".join(_steps()), "settings.md": "".join(_settings()), "errors.md": "".join(_errors())}
 
 
 def main() -> None:
@@ -110,6 +123,29 @@ def _settings() -> Iterator[str]:
     for setting in fields(Settings):
         default = "" if setting.default is None else f"`{setting.default}`"
         yield f"| `{setting.name.upper()}` | {default} | {setting.metadata['help']} |\n"
+
+
+def _errors() -> Iterator[str]:
+    import yaml
+
+    advice: dict[str, str] = yaml.safe_load((FOLDER.parent / "advice.yml").read_text(encoding="utf-8"))
+    yield f"# Errors\n\nMade from the code by `make docs`.\n\n{ABOUT_ERRORS}"
+    yield "\n| code | status | meaning | what to do |\n|---|---|---|---|\n"
+    for kind, leaf, status in _error_leaves():
+        meaning = " ".join((leaf.__doc__ or "").split()).replace('fields["', "").replace('"]', "")
+        yield f"| `{leaf.code}` | {status} | {meaning} | {advice.get(leaf.code, advice[kind.code])} |\n"
+    for row in OTHER_ERRORS:
+        yield "| `{}` | {} | {} | {} |\n".format(*row)
+
+
+def _error_leaves() -> Iterator[tuple[type[OctoflowError], type[OctoflowError], int]]:
+    """Each error that a caller can meet, after its kind, with its status."""
+    from functions._http import STATUS
+
+    for kind in OctoflowError.__subclasses__():
+        for leaf in kind.__subclasses__():
+            if leaf.__module__.startswith(("engine.", "functions.")):  # Not one that a test has made.
+                yield kind, leaf, next(STATUS[cls] for cls in leaf.__mro__ if cls in STATUS)
 
 
 if __name__ == "__main__":

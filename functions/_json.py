@@ -39,11 +39,14 @@ def read_object(text: bytes) -> dict[str, Any]:
 
 
 def to_bytes(value: Any) -> bytes:
-    """Compact JSON in UTF-8. A lone surrogate, which UTF-8 cannot carry, goes out as the escape it came in as."""
+    """Compact JSON in UTF-8 on a line of its own.
+
+    A lone surrogate, which UTF-8 cannot carry, goes out as the escape it came in as.
+    """
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
     except UnicodeEncodeError:
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,22 +54,28 @@ class _Verdict:
 def _validate(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from engine.catalog import Catalog
     from engine.checking import Checker
+    from engine.executors.children import ChildPool
+    from engine.executors.expressions import ExpressionChecker
 
     settings = Settings.from_environment()
     catalog = Catalog.from_settings(settings)
-    checker = Checker(catalog, max_depth=settings.max_flow_depth + 1)
+    pool = ChildPool(1)
+    verdicts = ExpressionChecker(lambda: pool, settings.job_memory_mb << 20)
+    checker = Checker(catalog, max_depth=settings.max_flow_depth + 1, verdicts=verdicts)
     try:
         paths = [path for given in options.paths for path in _documents(settings, catalog, given)]
     except OctoflowError as error:
         parser.error(str(error))
-    verdicts = [
-        _Verdict(path, _seen_from_here(settings.flows_path / path), _problems(catalog, checker, path))
-        for path in dict.fromkeys(paths)
-    ]
-    for line in FORMATS[options.format](verdicts):
+    with closing(pool):
+        documents = [
+            _Verdict(path, _seen_from_here(settings.flows_path / path), _problems(catalog, checker, path))
+            for path in dict.fromkeys(paths)
+        ]
+    for line in FORMATS[options.format](documents):
         print(line)
-    errors, warnings = (sum(verdict.count(kind) for verdict in verdicts) for kind in ("error", "warning"))
-    say(f"documents: {len(verdicts)}, problems: {errors}, warnings: {warnings}")
+    errors, warnings = (sum(document.count(kind) for document in documents) for kind in ("error", "warning"))
+    sys.stdout.flush()  # So that the sum comes last where both go to one place.
+    say(f"documents: {len(documents)}, problems: {errors}, warnings: {warnings}")
     return 1 if errors else 0
 
 

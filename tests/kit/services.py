@@ -32,6 +32,8 @@ class Service:
         self.log = data.parent / f"service-{port}.log"
         self.session = requests.Session()
         self.session.headers["Authorization"] = f"Bearer {TOKEN}"
+        self.launched: list[str] = []
+        """The ids that launches were answered with."""
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, env=environment, stdout=log, stderr=log, start_new_session=True, cwd=cwd or data.parent
@@ -47,7 +49,8 @@ class Service:
         """Launch a job that must be accepted; its id."""
         answer = self.post("/api/jobs", {"path": path, "data": data, **fields})
         assert answer.status_code == 202, answer.text
-        return answer.json()["job_id"]
+        self.launched.append(answer.json()["job_id"])
+        return self.launched[-1]
 
     def job(self, job_id: str) -> dict[str, Any]:
         answer = self.get(f"/api/jobs/{job_id}")
@@ -97,6 +100,27 @@ class Service:
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")
+
+
+def start_service(
+    data: Path, kind: str = "serve", *, target: str = "api", cwd: Path | None = None, **settings: str
+) -> Service:
+    """A service over the data folder: `octoflow serve`, or another kind such as `functions-framework` with a target."""
+    port = free_port()
+    environment = {
+        "PATH": f"{BIN}:/usr/bin:/bin",
+        "DATA_PATH": str(data),
+        "API_TOKEN": TOKEN,
+        "API_PORT": str(port),
+        "PYTHONUNBUFFERED": "1",
+        **settings,
+    }
+    if kind == "serve":
+        command = [str(BIN / "octoflow"), "serve"]
+    else:
+        source = str(ROOT / "functions" / "main.py")
+        command = [str(BIN / kind), "--source", source, "--target", target, "--port", str(port)]
+    return Service(data, command, port, environment, cwd)
 
 
 def until(look: Callable[[], Any], seconds: float = 20, explain: Callable[[], str] = str) -> Any:

@@ -1,0 +1,121 @@
+"""The pages of docs/ together: their links, their names, and that the reference leaves nothing out."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pages import DOCS, blocks_of, pages, same_json, same_text
+
+from engine.settings import Settings
+
+PAGES = pages()
+REFERENCE = "\n".join(path.read_text() for path in (DOCS / "reference").glob("*.md"))
+CI_PAGE = "how-to/editors-and-ci.md"
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed"),
+    [("a ... c", "a b"), ("one", "one\ntwo"), ("SECONDS ...\n1", "SECONDS 2\n2")],
+)
+def test_other_output_than_shown_is_noticed(shown: str, printed: str) -> None:
+    assert not same_text(shown, printed)
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed"),
+    [({"a": 1}, {"a": 1, "b": 2}), ({"a": 1}, {"a": True}), ({"...": "..."}, []), ([1], [1, 2]), ([1, "..."], [])],
+)
+def test_another_answer_than_shown_is_noticed(shown: Any, printed: Any) -> None:
+    assert not same_json(shown, printed)
+
+
+def test_every_page_says_in_its_first_line_what_it_is_for_and_is_in_the_index() -> None:
+    index = (DOCS / "README.md").read_text()
+
+    for page in PAGES:
+        title, empty, purpose = (DOCS / page).read_text().splitlines()[:3]
+        assert title.startswith("# "), page
+        assert empty == "", page
+        assert purpose.endswith("."), page
+        assert page == "README.md" or f"]({page})" in index, page
+
+
+@pytest.mark.parametrize("page", ["../README.md", *PAGES])
+def test_a_link_leads_to_something(page: str) -> None:
+    file = DOCS / page
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", file.read_text(), flags=re.DOTALL)):
+        if "://" not in target:
+            path, _, anchor = target.partition("#")
+            there = (file.parent / path).resolve() if path else file
+            assert there.exists(), f"{page}: {target}"
+            assert not anchor or anchor in anchors(there), f"{page}: {target}"
+
+
+def anchors(file: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_workflow_and_the_editors_task_run_the_commands_that_their_page_tries() -> None:
+    blocks = {block.file or block.mark: block for block in blocks_of(CI_PAGE)}
+    tried = " ".join(block.text for block in blocks_of(CI_PAGE) if block.language == "sh")
+    workflow = yaml.safe_load(blocks[".github/workflows/flows.yml"].text)
+    steps = workflow["jobs"]["flows"]["steps"]
+    run = shlex.split(steps[-1]["run"])
+    image = next(place for place, word in enumerate(run) if word.startswith("registry.example.com/octoflow"))
+    task = json.loads(blocks[".vscode/tasks.json"].text.partition("\n")[2])["tasks"][0]
+
+    assert [step.get("uses", "").partition("@")[0] for step in steps[:-1]] == ["actions/checkout"]
+    assert run[:2] == ["docker", "run"]
+    assert " ".join(run[image + 1 :]) in tried
+    assert task["command"].replace("${file}", "data/flows/nightly.yml") in tried
+    shown = next(block.text for block in blocks_of(CI_PAGE) if block.answers).splitlines()[0]
+    pattern = task["problemMatcher"]["pattern"]
+    found = re.match(pattern["regexp"], shown)
+    assert found
+    assert found[pattern["file"]] == "data/flows/nightly.yml"
+    assert found[pattern["line"]].isdigit()
+    assert found[pattern["severity"]] == "error"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_settings_name_in_a_page_is_one(page: str) -> None:
+    known = {name.upper() for name in vars(Settings())} | {"PORT", "LOCK_PATH"}
+    text = re.sub(r"```.*?```", "", (DOCS / page).read_text(), flags=re.DOTALL)
+
+    assert set(re.findall(r"\b[A-Z]+_[A-Z_]+\b", text)) - known == set()
+
+
+@pytest.mark.parametrize("setting", sorted(vars(Settings())))
+def test_every_setting_is_in_the_reference(setting: str) -> None:
+    assert f"| `{setting.upper()}` |" in REFERENCE
+
+
+def test_every_step_type_is_in_the_reference() -> None:
+    from engine.steps import step_types
+
+    assert [name for name in step_types() if f"\n## {name}\n" not in REFERENCE] == []
+
+
+def test_every_error_code_is_in_the_reference() -> None:
+    import engine.errors
+
+    codes = [each.code for each in vars(engine.errors).values() if getattr(each, "code", None)]
+    kinds = [kind.code for kind in engine.errors.OctoflowError.__subclasses__()] + ["error"]
+
+    assert len(codes) > 20
+    assert [code for code in codes if code not in kinds and f"| `{code}` |" not in REFERENCE] == []
+
+
+def test_every_reason_of_a_job_is_explained() -> None:
+    from engine.models.job import Reason
+
+    text = (DOCS / "explanation" / "when-things-die.md").read_text()
+
+    assert [reason for reason in Reason if f"| `{reason}` |" not in text] == []
