@@ -3,8 +3,9 @@
 READY := .venv/.ready
 BIN := .venv/bin
 TESTS ?=
+FUZZ ?= 300
 
-.PHONY: help demo serve test check format lint docs bench image-test constraints clean
+.PHONY: help demo serve test fuzz check format lint docs bench image-test constraints clean
 
 help: ## What can be made here
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -17,6 +18,9 @@ serve: $(READY) ## Run the service on data/ (API_PORT, API_TOKEN and DATA_PATH a
 
 test: $(READY) ## Run the tests (TESTS=tests/engine for some of them)
 	@$(BIN)/python -m pytest $(TESTS)
+
+fuzz: $(READY) ## Ask a service what its API allows and forbids, at random (FUZZ=300 tries for each operation)
+	@OCTOFLOW_TEST_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/acceptance/test_schemathesis.py
 
 check: lint test ## All that must hold before a commit: format, lint, types, floors, tests
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 import types
 from collections.abc import Iterator
@@ -34,7 +35,13 @@ OTHER_ERRORS = (
 
 def pages() -> dict[str, str]:
     """The text of each page by its file's name."""
-    return {"steps.md": "".join(_steps()), "settings.md": "".join(_settings()), "errors.md": "".join(_errors())}
+    api = runpy.run_path(str(FOLDER.parent / "api_page.py"))["page"]()
+    return {
+        "api.md": api,
+        "steps.md": "".join(_steps()),
+        "settings.md": "".join(_settings()),
+        "errors.md": "".join(_errors()),
+    }
 
 
 def main() -> None:

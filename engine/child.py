@@ -1,5 +1,7 @@
 """The job's process: limits itself, runs a flow, says over the channel what happens, asks for secrets by name.
 
+It also compiles expressions that nobody has run yet, for the same limits hold.
+
 It holds no database, no environment and no credentials but those a step asked for. A stop is SIGTERM: it raises
 `Stopped` in the main thread, between two bytecodes, but never in the middle of a message.
 """
@@ -7,11 +9,13 @@ It holds no database, no environment and no credentials but those a step asked f
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from threading import Event as Flag
 from threading import Lock, current_thread, main_thread, stack_size
@@ -19,9 +23,11 @@ from time import perf_counter
 from types import FrameType
 from typing import Any
 
+from engine import templating
 from engine.clock import Clock
 from engine.errors import StepFailed
 from engine.frames import Channel, ChannelClosed, encode_event
+from engine.models.expression import Language
 from engine.models.job import Event, Json
 from engine.models.limits import RunLimits
 from engine.runner import Stopped, run_job
@@ -42,7 +48,6 @@ def preload() -> None:
     """Import and build what every job needs, in the forkserver, so that children share the pages."""
     import yaml  # noqa: F401
 
-    from engine import templating
     from engine.steps import step_reader
 
     step_reader()
@@ -66,6 +71,12 @@ def main(channel_fd: int, server_pid: int) -> None:
             _limit(resource.RLIMIT_DATA, int(job["memory_bytes"]))
             memory_limited = True
         _allow_cpu(job["timeout_seconds"])
+        if job.get("kind") == "check":
+            try:
+                _check(channel, json.loads(frame.payload), reusable=number < JOBS_PER_CHILD)
+            except ChannelClosed:
+                return
+            continue
         host = ChildHost(channel)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
         try:
@@ -89,6 +100,14 @@ def _run(host: ChildHost, job: dict[str, Any], payload: bytes, reusable: bool) -
         "reusable": reusable and not end.unclean and _peak_memory() < MEMORY_TO_KEEP,
     }
     host.send_result(head, end.data_json)
+
+
+def _check(channel: Channel, expressions: list[tuple[str, str]], reusable: bool) -> None:
+    """Compile each expression and say at once what came of it: who dies over one has told of all before it."""
+    for language, text in expressions:
+        fault = templating.fault_of(Language(language), text)
+        channel.send(({"kind": "compiled", "fault": asdict(fault) if fault else None}, b""))
+    channel.send(({"kind": "result", "reusable": reusable and _peak_memory() < MEMORY_TO_KEEP}, b""))
 
 
 class ChildHost:
@@ -121,9 +140,9 @@ class ChildHost:
         """Return when everything said so far is on disk."""
         self._ask({"kind": "sync"})
 
-    def secret(self, name: str) -> dict[str, Json]:
+    def secret(self, name: str, *, fresh: bool = False) -> dict[str, Json]:
         """A secret as its keeper gives it; StepFailed with the keeper's sentence when there is none."""
-        answer = self._ask({"kind": "secret", "name": name})
+        answer = self._ask({"kind": "secret", "name": name, "fresh": fresh})
         if "error" in answer:
             raise StepFailed(answer["error"])
         fields: dict[str, Json] = answer["secret"]

@@ -117,7 +117,7 @@ class SecretMissing(NotFound):
 
 
 class FlowRunning(Conflict):
-    """A job of this flow holds its lock; `fields["job_id"]` says which."""
+    """A job of this flow holds its lock; `job_id` says which."""
 
     code = "flow_running"
 
@@ -138,7 +138,7 @@ class JobEnded(Conflict):
 
 
 class ScheduleExists(Conflict):
-    """The document has a schedule with the same timing; `fields["schedule_id"]` says which."""
+    """The document has a schedule with the same timing; `schedule_id` says which."""
 
     code = "schedule_exists"
 
@@ -149,7 +149,7 @@ class ScheduleExists(Conflict):
 
 
 class LockAmbiguous(Conflict):
-    """More than one locked flow is called so; `fields["paths"]` says which."""
+    """More than one locked flow is called so; `paths` says which."""
 
     code = "lock_ambiguous"
 
@@ -167,7 +167,7 @@ class KeyExists(Conflict):
 
 
 class DocumentInvalid(Invalid):
-    """A document has problems; `problems` lists every one that was found."""
+    """A document has problems; `problems`, in an answer `details`, lists every one that was found."""
 
     code = "document_invalid"
 

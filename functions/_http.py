@@ -2,12 +2,13 @@
 
 ```python
 @operation("GET", "/api/jobs/<id>", role=Role.VIEWER)
-def get_job(engine: Orchestrator, id: str) -> dict[str, Any]:
+def get_job(engine: Orchestrator, id: str) -> answers.Job:
     '''Everything about one job.'''
 ```
 What such a function takes, it names: `engine`, parts of the path, `body` (a model of engine.models.requests), `query`
-(a frozen dataclass), `change` (for the audit; who takes it writes it down). What it returns goes out as JSON, what it
-raises as an error with the status of its kind. One whose status depends on what happened returns an `Answer`.
+(a frozen dataclass), `change` (for the audit; who takes it writes it down), `here` (the path it was asked at). What it
+returns goes out as JSON, of the type in engine.models.answers that its annotation names. What it raises goes out as an
+error with the status of its kind. functions._answers has what else it may return.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +39,10 @@ from engine.errors import (
     Unavailable,
 )
 from functions import _engine
+from functions._answers import Accepted, Done, Outcome, Page, Redirect
 from functions._audit import as_made, change_of
 from functions._body import take_body
-from functions._caller import Caller
+from functions._caller import Caller, address_of
 from functions._json import read_object, to_bytes
 from functions._query import Times, read_query, refuse_query
 
@@ -70,23 +72,19 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What an operation returns when its status is not always the same."""
-
-    value: Mapping[str, Any]
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Operation:
-    """One thing a user can ask; `role` is what it takes, None for everybody."""
+    """One thing a user can ask; `role` is what it takes, None for everybody.
+
+    `errors` are the leaves it raises beside those that any operation of its kind may.
+    """
 
     method: str
     path: str
     role: Role | None
     status: int
-    function: Callable[..., Mapping[str, Any] | Answer]
+    function: Callable[..., Outcome]
+    errors: tuple[type[OctoflowError], ...] = ()
+    media: tuple[str, ...] = ("application/json",)
 
     @property
     def name(self) -> str:
@@ -138,12 +136,18 @@ OPERATIONS: list[Operation] = []
 
 
 def operation(
-    method: str, path: str, *, role: Role | None, status: int = 200
-) -> Callable[[Callable[..., Mapping[str, Any] | Answer]], HttpFunction]:
+    method: str,
+    path: str,
+    *,
+    role: Role | None,
+    status: int = 200,
+    errors: Iterable[type[OctoflowError]] = (),
+    media: Iterable[str] = ("application/json",),
+) -> Callable[[Callable[..., Outcome]], HttpFunction]:
     """Make this an operation of the API, and a functions-framework target of its own that answers at its full path."""
 
-    def decorate(function: Callable[..., Mapping[str, Any] | Answer]) -> HttpFunction:
-        made = Operation(method, path, role, status, function)
+    def decorate(function: Callable[..., Outcome]) -> HttpFunction:
+        made = Operation(method, path, role, status, function, tuple(errors), tuple(media))
         OPERATIONS.append(made)
 
         def target(request: flask.Request) -> flask.Response:
@@ -174,7 +178,7 @@ def serve(request: flask.Request, routes: Map) -> flask.Response:
     try:
         response = _answer(request, routes)
     except MethodNotAllowed as error:
-        allowed = ", ".join(sorted(error.valid_methods or ()))
+        allowed = ", ".join(sorted(_methods_at(request.path, routes) or error.valid_methods or ()))
         message = f"{request.method} is not possible at {request.path[:200]}; {allowed} is."
         response = _respond({"error": message, "code": "method_not_allowed"}, 405, {"Allow": allowed})
     except NoSuchPath:
@@ -182,6 +186,8 @@ def serve(request: flask.Request, routes: Map) -> flask.Response:
         response = _respond({"error": message, "code": "not_found"}, 404)
     except OctoflowError as error:
         response = _refuse(error)
+        if isinstance(error, Denied):
+            log.info("%s %r from %s is refused: %s", request.method, request.path[:200], address_of(request), error)
     except Exception:
         id = secrets.token_hex(6)
         log.exception("%s %r failed (%s)", request.method, request.path[:200], id)
@@ -193,29 +199,62 @@ def serve(request: flask.Request, routes: Map) -> flask.Response:
     return response
 
 
+def serve_nothing(error: Exception) -> flask.Response:
+    """The answer where there is nothing."""
+    return serve(flask.request, Map())
+
+
 def status_of(error: OctoflowError) -> int:
     """The status of the error's leaf, or else of its kind."""
-    return next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
+    return status_of_leaf(type(error))
+
+
+def status_of_leaf(leaf: type[OctoflowError]) -> int:
+    """The same for the leaf itself."""
+    return next((STATUS[cls] for cls in leaf.__mro__ if cls in STATUS), 500)
 
 
 def _answer(request: flask.Request, routes: Map) -> flask.Response:
     chosen, arguments = routes.bind("").match(request.path, request.method)
     if any("\0" in str(value) for value in arguments.values()):
         raise NoSuchPath
+    match _outcome(request, chosen, arguments):
+        case Done() | Accepted() as done:
+            return _respond(done.value, done.status, done.headers)
+        case Page(content, media_type, headers):
+            page = flask.Response(content, headers={**HEADERS, **headers}, content_type=media_type)
+            page.add_etag()
+            page.make_conditional(request)
+            return page
+        case Redirect(place):
+            return flask.Response(status=308, headers={**HEADERS, "Location": place})
+        case value:
+            return _respond(value, chosen.status)
+
+
+def _outcome(request: flask.Request, chosen: Operation, arguments: Mapping[str, str]) -> Outcome:
+    """What the operation returns to those who may ask for it."""
     if not chosen.takes_engine:
-        return _respond(chosen.function(**arguments), chosen.status)
+        here = {"here": request.path} if "here" in chosen.function.__annotations__ else {}
+        return chosen.function(**arguments, **here)
     engine = _engine.PROCESS.get()
     access = _admit(request, engine, chosen.role)
     reached = engine if access is None or access.flows is None else engine.limited_to(access.flows)
     inputs = _inputs(request, reached, chosen)
     if access is None or not chosen.is_change:
-        return _respond(chosen.function(**arguments, **inputs), chosen.status)
+        return chosen.function(**arguments, **inputs)
     change = change_of(chosen.name, access, request, arguments, inputs.get("body"))
     if chosen.takes_change:
-        return _respond(chosen.function(**arguments, **inputs, change=change), chosen.status)
-    value = chosen.function(**arguments, **inputs)
-    engine.record(as_made(change, value.value if isinstance(value, Answer) else value))
-    return _respond(value, chosen.status)
+        return chosen.function(**arguments, **inputs, change=change)
+    outcome = chosen.function(**arguments, **inputs)
+    made = outcome.value if isinstance(outcome, Done | Accepted) else outcome
+    engine.record(as_made(change, made if isinstance(made, Mapping) else {}))
+    return outcome
+
+
+def _methods_at(path: str, routes: Map) -> set[str]:
+    """What is possible at just this path, where others would take its last part for an id."""
+    return {method for rule in routes.iter_rules() if rule.rule == path for method in rule.methods or ()}
 
 
 def _admit(request: flask.Request, engine: Orchestrator, needed: Role | None) -> Access | None:
@@ -225,7 +264,7 @@ def _admit(request: flask.Request, engine: Orchestrator, needed: Role | None) ->
     caller = Caller.of(request)
     access = engine.is_allowed(caller.token, from_loopback=caller.from_loopback, forwarded=caller.forwarded)
     if not access.role.reaches(needed):
-        raise Forbidden(f"This needs the role {needed}, and the token has the role {access.role}.")
+        raise Forbidden(f"This needs the role {needed}, and the key {access.name!r} has the role {access.role}.")
     return access
 
 
@@ -243,11 +282,7 @@ def _inputs(request: flask.Request, engine: Orchestrator, chosen: Operation) -> 
     return inputs
 
 
-def _respond(
-    value: Mapping[str, Any] | Answer, status: int, headers: Mapping[str, str] | None = None
-) -> flask.Response:
-    if isinstance(value, Answer):
-        status, headers, value = value.status, value.headers, value.value
+def _respond(value: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None) -> flask.Response:
     return flask.Response(
         to_bytes(value), status, headers={**HEADERS, **(headers or {})}, content_type="application/json"
     )

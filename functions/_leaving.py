@@ -17,15 +17,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from types import FrameType
 
-CUT_SHORT = (signal.SIGINT, signal.SIGQUIT)
-
 
 def tell_at_leaving(drain: Callable[[], None], patience_seconds: float) -> None:
     """Have `drain` called when this process's gunicorn worker is told to leave; any thread may ask for it.
 
-    It is called once, in the worker's main thread, and must return at once. From then on SIGINT or SIGQUIT end the
-    process on the spot; another SIGTERM changes nothing. The process ends after so many seconds whatever still goes on.
-    Where no such worker runs, nothing happens.
+    It is called once, in the worker's main thread, and must return at once; another SIGTERM changes nothing. The
+    process ends after so many seconds whatever still goes on. Where no such worker runs, nothing happens.
     """
     worker: Any = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     if hasattr(worker, "method_queue") and hasattr(worker, "handle_exit"):
@@ -33,7 +30,7 @@ def tell_at_leaving(drain: Callable[[], None], patience_seconds: float) -> None:
 
 
 class Leaving:
-    """The handlers of one worker."""
+    """The handler of one worker."""
 
     def __init__(self, worker: Any, drain: Callable[[], None], patience_seconds: float) -> None:
         self._worker = worker
@@ -42,11 +39,9 @@ class Leaving:
         self._has_begun = False
 
     def listen(self) -> None:
-        """Set the handlers; in the main thread only."""
+        """Set the handler; in the main thread only."""
         signal.signal(signal.SIGTERM, self._on_leave)
         signal.siginterrupt(signal.SIGTERM, False)
-        for number in CUT_SHORT:
-            signal.signal(number, self._on_quit)
 
     def _on_leave(self, number: int, frame: FrameType | None) -> None:
         if not self._has_begun and self._worker.alive:
@@ -61,9 +56,3 @@ class Leaving:
         last = Timer(self._patience_seconds, os._exit, (0,))
         last.daemon = True
         last.start()
-
-    def _on_quit(self, number: int, frame: FrameType | None) -> None:
-        if self._has_begun:
-            # The jobs' processes die with this one, and the next start or tick settles their rows.
-            os._exit(0)
-        self._worker.handle_quit(number, frame)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LONGEST = 1024
-_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 
 
@@ -48,7 +48,7 @@ def read_query(type: type[T], arguments: MultiDict[str, str], times: Times) -> T
     for name, texts in arguments.lists():
         if name in known and any(texts):
             try:
-                values[name] = _read_one(texts, _plain(hints[name]), known[name], times)
+                values[name] = _read_one(texts, plain(hints[name]), known[name], times)
             except ValueError as error:
                 problems.append((name, str(error)))
     if problems:
@@ -92,15 +92,15 @@ def _read_one(texts: list[str], kind: Any, known: Field[Any], times: Times) -> A
     return text
 
 
-def _plain(hint: Any) -> Any:
+def plain(hint: Any) -> Any:
     """The type itself, for `X | None`."""
     return next((part for part in get_args(hint) if part is not type(None)), hint)
 
 
 def _boolean(text: str) -> bool:
-    if text.lower() not in _BOOLEANS:
+    if text.lower() not in BOOLEANS:
         raise ValueError(f"must be true or false, not {text[:50]!r}")
-    return _BOOLEANS[text.lower()]
+    return BOOLEANS[text.lower()]
 
 
 def _number(text: str, kind: type[float], low: float = -math.inf, high: float = math.inf) -> float:

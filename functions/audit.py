@@ -12,6 +12,7 @@ from functions._http import operation
 from functions._query import bounded
 
 if TYPE_CHECKING:
+    from engine.models import answers
     from engine.orchestrator import Orchestrator
 
 
@@ -28,7 +29,7 @@ class ListAudit(AuditFilter):
 
 
 @operation("GET", "/api/audit", role=Role.ADMIN)
-def list_audit(engine: Orchestrator, query: ListAudit) -> dict[str, Any]:
+def list_audit(engine: Orchestrator, query: ListAudit) -> answers.AuditPage:
     """A page of the changes that were made, newest first."""
     found = engine.audit(query.filter(limit=query.limit + 1))
     return {

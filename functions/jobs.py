@@ -5,18 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from engine.errors import (
+    Busy,
+    DocumentInvalid,
+    FlowNotFound,
+    FlowRunning,
+    JobActive,
+    JobEnded,
+    JobNotFound,
+    PathRefused,
+)
 from engine.models.access import Role
 from engine.models.job import Job, JobFilter, LogLine, State, Status, StepRow
 from engine.models.times import format_time
-from functions._http import Answer, operation
+from functions._answers import Accepted, Done
+from functions._http import operation
 from functions._query import bounded
 
 if TYPE_CHECKING:
+    from engine.models import answers
     from engine.models.audit import Change
     from engine.models.requests import LaunchJob
     from engine.orchestrator import Orchestrator
+
+
+NOT_LAUNCHED = (FlowNotFound, DocumentInvalid, PathRefused, FlowRunning, Busy)
 
 
 @dataclass(frozen=True)
@@ -49,8 +64,8 @@ class DeleteJobs:
     status: Status | None = None
 
 
-@operation("POST", "/api/jobs", role=Role.OPERATOR, status=202)
-def launch_job(engine: Orchestrator, body: LaunchJob, change: Change) -> Answer:
+@operation("POST", "/api/jobs", role=Role.OPERATOR, status=202, errors=NOT_LAUNCHED)
+def launch_job(engine: Orchestrator, body: LaunchJob, change: Change) -> Accepted[answers.Launched] | Done[answers.Job]:
     """Start a flow and answer at once with its job id; with the whole job where jobs run inline."""
     job_id = engine.launch(
         body.path, body.data, timeout_seconds=body.timeout_seconds, priority=body.priority, change=change
@@ -59,69 +74,75 @@ def launch_job(engine: Orchestrator, body: LaunchJob, change: Change) -> Answer:
 
 
 @operation("GET", "/api/jobs", role=Role.VIEWER)
-def list_jobs(engine: Orchestrator, query: ListJobs) -> dict[str, Any]:
+def list_jobs(engine: Orchestrator, query: ListJobs) -> answers.JobPage:
     """A page of jobs, newest first."""
     found = engine.jobs(query.filter(limit=query.limit + 1))
     zone = engine.settings.timezone
-    page = {
+    page: answers.JobPage = {
         "jobs": [job_summary(job, zone) for job in found[: query.limit]],
         "limit": query.limit,
         "offset": query.offset,
         "next": query.offset + query.limit if len(found) > query.limit else None,
     }
-    return page | ({"total": engine.count_jobs(query.filter())} if query.count else {})
+    if query.count:
+        page["total"] = engine.count_jobs(query.filter())
+    return page
 
 
-@operation("GET", "/api/jobs/<id>", role=Role.VIEWER)
-def get_job(engine: Orchestrator, id: str) -> dict[str, Any]:
+@operation("GET", "/api/jobs/<id>", role=Role.VIEWER, errors=[JobNotFound])
+def get_job(engine: Orchestrator, id: str) -> answers.Job:
     """Everything about one job: its data, its result, its steps."""
     return whole_job(*engine.job(id), engine.settings.timezone)
 
 
-@operation("GET", "/api/jobs/<id>/logs", role=Role.VIEWER)
-def get_job_logs(engine: Orchestrator, id: str, query: ListLogs) -> dict[str, Any]:
+@operation("GET", "/api/jobs/<id>/logs", role=Role.VIEWER, errors=[JobNotFound])
+def get_job_logs(engine: Orchestrator, id: str, query: ListLogs) -> answers.LogPage:
     """The job's log lines, oldest first; `next` is the `after` of the next page."""
     lines, following = engine.logs(id, query.after, query.limit)
     return {"logs": [log_line(line, engine.settings.timezone) for line in lines], "next": following}
 
 
-@operation("POST", "/api/jobs/<id>/cancel", role=Role.OPERATOR, status=202)
-def cancel_job(engine: Orchestrator, id: str) -> dict[str, Any]:
+@operation("POST", "/api/jobs/<id>/cancel", role=Role.OPERATOR, status=202, errors=[JobNotFound, JobEnded])
+def cancel_job(engine: Orchestrator, id: str) -> answers.Stopping:
     """Stop the job; its finally_step still runs."""
     job = engine.cancel(id)
     return {"job_id": job.id, "state": job.state}
 
 
-@operation("DELETE", "/api/jobs/<id>", role=Role.ADMIN)
-def delete_job(engine: Orchestrator, id: str) -> dict[str, Any]:
+@operation("DELETE", "/api/jobs/<id>", role=Role.ADMIN, errors=[JobNotFound, JobActive])
+def delete_job(engine: Orchestrator, id: str) -> answers.Deleted:
     """Forget one job that has ended."""
     engine.delete_job(id)
     return {"deleted": 1}
 
 
 @operation("DELETE", "/api/jobs", role=Role.ADMIN)
-def delete_jobs(engine: Orchestrator, query: DeleteJobs) -> dict[str, Any]:
+def delete_jobs(engine: Orchestrator, query: DeleteJobs) -> answers.Deleted:
     """Forget the ended jobs that the filters name."""
     deleted = engine.delete_jobs(older_than_days=query.older_than_days, state=query.state, status=query.status)
     return {"deleted": deleted}
 
 
-def launched(engine: Orchestrator, id: str, place: str) -> Answer:
+def launched(engine: Orchestrator, id: str, place: str) -> Accepted[answers.Launched] | Done[answers.Job]:
     """What a launch comes to: 200 with the job when it has ended, else 202 with its id; `place` is where jobs are."""
     match engine.ended(id):
         case None:
-            return Answer({"job_id": id}, 202, {"Location": place + id})
+            return Accepted({"job_id": id}, {"Location": place + id})
         case job, steps:
-            return Answer(whole_job(job, steps, engine.settings.timezone), 200)
+            return Done(whole_job(job, steps, engine.settings.timezone))
 
 
-def whole_job(job: Job, steps: Iterable[StepRow], zone: tzinfo) -> dict[str, Any]:
+def whole_job(job: Job, steps: Iterable[StepRow], zone: tzinfo) -> answers.Job:
     """A job with all it has."""
-    whole = {"data": job.data, "result": job.result, "steps": [step_summary(step, zone) for step in steps]}
-    return job_summary(job, zone) | whole
+    return {
+        **job_summary(job, zone),
+        "data": job.data,
+        "result": job.result,
+        "steps": [step_summary(step, zone) for step in steps],
+    }
 
 
-def job_summary(job: Job, zone: tzinfo) -> dict[str, Any]:
+def job_summary(job: Job, zone: tzinfo) -> answers.JobSummary:
     """A job as it stands in a list."""
     return {
         "id": job.id,
@@ -140,11 +161,11 @@ def job_summary(job: Job, zone: tzinfo) -> dict[str, Any]:
         "start_time": format_time(job.start_time, zone),
         "end_time": format_time(job.end_time, zone),
         "duration_seconds": _seconds_between(job.start_time, job.end_time),
-        "errors": job.errors,
+        "errors": cast("list[answers.JobError]", job.errors),
     }
 
 
-def step_summary(step: StepRow, zone: tzinfo) -> dict[str, Any]:
+def step_summary(step: StepRow, zone: tzinfo) -> answers.Step:
     """One step run of a job."""
     return {
         "number": step.number,
@@ -162,7 +183,7 @@ def step_summary(step: StepRow, zone: tzinfo) -> dict[str, Any]:
     }
 
 
-def log_line(line: LogLine, zone: tzinfo) -> dict[str, Any]:
+def log_line(line: LogLine, zone: tzinfo) -> answers.LogLine:
     """One line of a job's log."""
     return {"time": format_time(line.time, zone), "level": line.level, "step": line.step, "message": line.message}
 

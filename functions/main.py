@@ -10,8 +10,9 @@ import flask
 # functions-framework loads this file by its path; the packages beside it need not be installed.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from functions._http import every_route, serve
+from functions._http import every_route, serve, serve_nothing
 from functions.audit import list_audit
+from functions.docs import apidocs, docs_file, docs_page, openapi_json
 from functions.health import healthz, healthz_tick, readyz
 from functions.jobs import cancel_job, delete_job, delete_jobs, get_job, get_job_logs, launch_job, list_jobs
 from functions.keys import create_key, list_keys, revoke_key
@@ -40,6 +41,7 @@ from functions.tick import run_tick
 __all__ = [
     "add_flow",
     "api",
+    "apidocs",
     "cancel_job",
     "create_key",
     "create_schedule",
@@ -47,6 +49,8 @@ __all__ = [
     "delete_job",
     "delete_jobs",
     "delete_schedule",
+    "docs_file",
+    "docs_page",
     "forecast_schedules",
     "get_flow",
     "get_job",
@@ -63,6 +67,7 @@ __all__ = [
     "list_keys",
     "list_locks",
     "list_schedules",
+    "openapi_json",
     "pause_schedule",
     "readyz",
     "release_lock",
@@ -71,6 +76,10 @@ __all__ = [
     "revoke_key",
     "run_tick",
 ]
+
+if flask.has_app_context():
+    # What the framework has no route for, such as a path with a line break, is answered as all else is.
+    flask.current_app.register_error_handler(404, serve_nothing)
 
 
 def api(request: flask.Request) -> flask.Response:

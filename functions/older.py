@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from engine.errors import LockAmbiguous, LockNotFound, ScheduleNotFound
 from engine.models.access import Role
 from engine.models.schedule import ScheduleFilter
 from engine.models.schedule_view import lock_json, schedule_json
-from functions._http import Answer, operation
+from functions._answers import Accepted, Done
+from functions._http import operation
 from functions._query import bounded
-from functions.jobs import launched
+from functions.jobs import NOT_LAUNCHED, launched
+from functions.schedules import NOT_SCHEDULED
 
 if TYPE_CHECKING:
+    from engine.models import answers
     from engine.models.audit import Change
     from engine.models.requests import AddFlow, LaunchJob
     from engine.orchestrator import Orchestrator
@@ -26,15 +30,17 @@ class ListFlows:
     offset: int = bounded(0, 0, 1_000_000_000)
 
 
-@operation("POST", "/api/flows/add", role=Role.EDITOR, status=201)
-def add_flow(engine: Orchestrator, body: AddFlow) -> dict[str, Any]:
+@operation("POST", "/api/flows/add", role=Role.EDITOR, status=201, errors=NOT_SCHEDULED)
+def add_flow(engine: Orchestrator, body: AddFlow) -> answers.FlowAdded:
     """Schedule a flow; without `cron` and `every_seconds`, at the times that its own file gives."""
     id = engine.add_flow(**dict(body)).id
     return {"flow_id": id, "schedule_id": id}
 
 
-@operation("POST", "/api/flows/launch", role=Role.OPERATOR, status=202)
-def launch_flow(engine: Orchestrator, body: LaunchJob, change: Change) -> Answer:
+@operation("POST", "/api/flows/launch", role=Role.OPERATOR, status=202, errors=NOT_LAUNCHED)
+def launch_flow(
+    engine: Orchestrator, body: LaunchJob, change: Change
+) -> Accepted[answers.Launched] | Done[answers.Job]:
     """Start a flow and answer at once with its job id; with the whole job where jobs run inline."""
     job_id = engine.launch(
         body.path, body.data, timeout_seconds=body.timeout_seconds, priority=body.priority, change=change
@@ -43,7 +49,7 @@ def launch_flow(engine: Orchestrator, body: LaunchJob, change: Change) -> Answer
 
 
 @operation("GET", "/api/flows", role=Role.VIEWER)
-def list_flows(engine: Orchestrator, query: ListFlows) -> dict[str, Any]:
+def list_flows(engine: Orchestrator, query: ListFlows) -> answers.FlowPage:
     """A page of the flows that are scheduled; `flow_id` is the schedule's id."""
     found = engine.schedules(ScheduleFilter(limit=query.limit + 1, offset=query.offset))
     zone = engine.settings.timezone
@@ -53,32 +59,32 @@ def list_flows(engine: Orchestrator, query: ListFlows) -> dict[str, Any]:
     }
 
 
-@operation("GET", "/api/flows/<id>", role=Role.VIEWER)
-def get_flow(engine: Orchestrator, id: str) -> dict[str, Any]:
+@operation("GET", "/api/flows/<id>", role=Role.VIEWER, errors=[ScheduleNotFound])
+def get_flow(engine: Orchestrator, id: str) -> answers.Flow:
     """One flow that is scheduled."""
     return {"flow_id": id, **schedule_json(engine.schedule(id), engine.settings.timezone)}
 
 
-@operation("DELETE", "/api/flows/<id>", role=Role.EDITOR)
-def delete_flow(engine: Orchestrator, id: str) -> dict[str, Any]:
+@operation("DELETE", "/api/flows/<id>", role=Role.EDITOR, errors=[ScheduleNotFound])
+def delete_flow(engine: Orchestrator, id: str) -> answers.FlowDeleted:
     """Schedule the flow no more."""
     engine.delete_schedule(id)
     return {"flow_id": id, "deleted": True}
 
 
 @operation("GET", "/api/locks", role=Role.VIEWER)
-def list_locks(engine: Orchestrator) -> dict[str, Any]:
+def list_locks(engine: Orchestrator) -> answers.Locks:
     """The flows that are locked, each with the job that holds the lock."""
     return {"locks": [lock_json(lock, engine.settings.timezone) for lock in engine.locks()]}
 
 
-@operation("DELETE", "/api/locks/<path:flow>", role=Role.OPERATOR)
-def release_lock(engine: Orchestrator, flow: str) -> dict[str, Any]:
+@operation("DELETE", "/api/locks/<path:flow>", role=Role.OPERATOR, errors=[LockNotFound, LockAmbiguous])
+def release_lock(engine: Orchestrator, flow: str) -> answers.Released:
     """Cancel the jobs that hold the lock of a flow, which is free once they have stopped."""
     return {"released": engine.release_lock(flow)}
 
 
 @operation("DELETE", "/api/locks", role=Role.OPERATOR)
-def release_locks(engine: Orchestrator) -> dict[str, Any]:
+def release_locks(engine: Orchestrator) -> answers.Released:
     """Cancel every job that holds a lock."""
     return {"released": engine.release_locks()}

@@ -1,6 +1,6 @@
 """A whole document: itself, its sub-flows and its templates, checked together and bound to one revision.
 
-Nothing here compiles an expression, which would be running it: that is for a job's process.
+Nothing here compiles an expression, which would be running it: that is for a job's process, and somebody who has one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from engine.catalog import Catalog
+from engine.checking.expressions import Verdicts
 from engine.checking.structure import check_flow, parse_flow
 from engine.checking.whole import Part, Watched, Whole
 from engine.errors import DocumentInvalid, FileMissing, FlowNotFound, OctoflowError
@@ -54,10 +55,11 @@ class _Kept:
 class Checker:
     """Checks the catalog's documents. A verdict is kept until one of its files changes."""
 
-    def __init__(self, catalog: Catalog, *, max_depth: int = 100) -> None:
-        """`max_depth` is how many flows may be nested, the outermost counted."""
+    def __init__(self, catalog: Catalog, *, max_depth: int = 100, verdicts: Verdicts | None = None) -> None:
+        """`max_depth` is how many flows may be nested, the outermost counted. Without `verdicts` none compiles."""
         self._catalog = catalog
         self._max_depth = max_depth
+        self._verdicts = verdicts
         self._look = {"flow": catalog.stat, "template": catalog.stat_template}
         self._kept: dict[str, _Kept] = {}
         self._kept_characters = 0
@@ -83,18 +85,26 @@ class Checker:
         except FileMissing:
             key = path
         whole = Whole(self._catalog, self._max_depth)
-        return whole.problems(whole.part(key, text))
+        part = whole.part(key, text)
+        if not self._compile(whole, part) and not part.notes.has_errors:
+            part.notes.add("not_compiled", "its expressions could not be compiled now", severity="warning")
+        return whole.problems(part)
 
     def _check(self, status: FileStat, text: str) -> CheckedDocument:
         whole = Whole(self._catalog, self._max_depth)
         part = whole.part(status.key, text)
+        is_final = self._compile(whole, part)
         problems = whole.problems(part)
         errors = [problem for problem in problems if problem.severity == "error"]
         if errors or part.flow is None:
             raise DocumentInvalid(status.key, errors)
         checked = CheckedDocument(part.document, part.flow, _documents(part), tuple(problems))
-        self._keep(status.key, _Kept(checked, status, whole.watched), len(text))
+        if is_final:
+            self._keep(status.key, _Kept(checked, status, whole.watched), len(text))
         return checked
+
+    def _compile(self, whole: Whole, part: Part) -> bool:
+        return self._verdicts is None or whole.compile(part, self._verdicts)
 
     def _keep(self, key: str, verdict: _Kept, characters: int) -> None:
         if len(self._kept) >= MAX_KEPT or self._kept_characters > MAX_KEPT_CHARACTERS:

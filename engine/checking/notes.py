@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from engine.checking.options import Place, dotted
-from engine.models.flow import Flow, FlowReference, TemplateReference
+from engine.models.flow import Flow, FlowReference, StepSpec, TemplateReference
 from engine.models.job import Json
 from engine.models.problem import Problem
 from engine.reading import Marked
@@ -32,6 +32,8 @@ class Notes:
 
     marked: Marked | None = None
     flow: Flow | None = None
+    steps: list[tuple[int, StepSpec]] = field(default_factory=list)
+    """The steps that have no problem of their own, each with its number from 0."""
     problems: list[Problem] = field(default_factory=list)
     mentions: list[Mention] = field(default_factory=list)
     has_errors: bool = False
@@ -44,6 +46,12 @@ class Notes:
         if self._counts[severity] <= MAX_PROBLEMS:
             line, column = self.line_of(place)
             self.problems.append(Problem(code, message, dotted(place), line, column, hint, severity))
+
+    def include(self, problems: Iterable[Problem]) -> None:
+        """Add problems that others have found."""
+        self.problems.extend(problems)
+        self.has_errors = bool(self.errors)
+        self.problems.sort(key=lambda problem: (problem.line or 0, problem.column or 0))
 
     @property
     def is_full(self) -> bool:

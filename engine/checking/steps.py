@@ -26,7 +26,6 @@ def read_steps(notes: Notes, steps: Json) -> list[StepSpec]:
         what = "an empty list" if steps == [] else kind_of(steps)
         notes.add("wrong_type", f"steps must be a list of at least one step, not {what}", ("steps",))
         return []
-    specs: list[tuple[int, StepSpec]] = []
     for number, step in enumerate(steps):
         if notes.is_full:
             break
@@ -34,14 +33,14 @@ def read_steps(notes: Notes, steps: Json) -> list[StepSpec]:
             message = f"step {number + 1} is {kind_of(step)}; a step is an object with name and type"
             notes.add("wrong_type", message, ("steps", number))
         elif (spec := _read_step(notes, number, step)) is not None:
-            specs.append((number, spec))
+            notes.steps.append((number, spec))
     _check_names(notes, steps)
     given = [step.get("name") for step in steps if isinstance(step, dict)]
     names = {name for name in given if isinstance(name, str)}
-    for number, spec in specs:
+    for number, spec in notes.steps:
         _check_targets(notes, number, spec, names)
         _warn(notes, number, spec)
-    return [spec for _, spec in specs]
+    return [spec for _, spec in notes.steps]
 
 
 def _read_step(notes: Notes, number: int, step: dict[str, Json]) -> StepSpec | None:

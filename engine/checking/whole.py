@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from engine.catalog import Catalog
+from engine.checking.expressions import Source, Verdicts
 from engine.checking.notes import MAX_PROBLEMS, Mention, Notes
 from engine.checking.options import dotted
 from engine.checking.steps import EXPRESSION
@@ -33,6 +34,13 @@ class Part:
     children: list[tuple[Mention, Part]] = field(default_factory=list)
     deepest: tuple[str, ...] = ()
     """The longest chain of sub-flows, this one first."""
+
+    @property
+    def source(self) -> Source:
+        """What there is to compile in it."""
+        texts = {template.revision: template.text for template in self.templates}
+        named = {key.removeprefix("template:"): texts.get(revision) for key, revision in self.document.parts.items()}
+        return Source(self.document, self.notes, {path: text for path, text in named.items() if text is not None})
 
     def below(self, seen: set[str] | None = None) -> Iterator[Part]:
         """This part and every one below it, each once."""
@@ -72,6 +80,14 @@ class Whole:
             part.flow = None
         self._parts[key] = part
         return part
+
+    def compile(self, part: Part, verdicts: Verdicts) -> bool:
+        """Note what does not compile in a part and all below it; False when that is not to be relied on for long."""
+        parts = list(part.below())
+        problems, is_final = verdicts.problems([each.source for each in parts])
+        for each in parts:
+            each.notes.include(problems.get(each.document.revision, ()))
+        return is_final
 
     def problems(self, part: Part) -> list[Problem]:
         """What is wrong in the document by line, and what is wrong in its sub-flows at the lines that call them."""

@@ -12,7 +12,7 @@ from engine.settings import Settings
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
 
-Object = dict[str, Any]
+Object = Mapping[str, Any]
 
 CONNECT_SECONDS, ANSWER_SECONDS = 10, 60
 

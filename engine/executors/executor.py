@@ -75,6 +75,11 @@ class Executor(ABC):
         host = socket.gethostname()
         self.owner = Owner(f"{host}:{os.getpid()}:{token_hex(4)}{LONE if self.is_lone else ''}", host)
 
+    @property
+    def pool(self) -> ChildPool:
+        """The processes that its jobs run in."""
+        return self._pool
+
     # Taking jobs
 
     def be_alive(self) -> None:

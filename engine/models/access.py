@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from typing import Literal
 
 
 class Role(StrEnum):
@@ -66,8 +67,8 @@ class ApiKey:
     """Within a minute."""
     revoked_time: datetime | None = None
 
-    def state(self, now: datetime) -> str:
-        """`active`, `expired` or `revoked`."""
+    def state(self, now: datetime) -> Literal["active", "expired", "revoked"]:
+        """Whether it opens anything now, and why not."""
         if self.revoked_time is not None:
             return "revoked"
         return "expired" if self.expires_time is not None and self.expires_time <= now else "active"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.models.times import format_time
 
 if TYPE_CHECKING:
+    from engine.models import answers
     from engine.models.access import ApiKey
     from engine.models.audit import AuditRow
 
 
-def key_json(key: ApiKey, zone: tzinfo, now: datetime) -> dict[str, Any]:
+def key_json(key: ApiKey, zone: tzinfo, now: datetime) -> answers.Key:
     """A key as it stands now, without what opens anything."""
     return {
         "key_id": key.id,
@@ -28,7 +29,7 @@ def key_json(key: ApiKey, zone: tzinfo, now: datetime) -> dict[str, Any]:
     }
 
 
-def audit_json(row: AuditRow, zone: tzinfo) -> dict[str, Any]:
+def audit_json(row: AuditRow, zone: tzinfo) -> answers.AuditRow:
     """A change that was made."""
     change = row.change
     return {

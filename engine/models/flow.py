@@ -150,8 +150,8 @@ class Run(Protocol):
     def jq(self, expression: str, value: Json) -> list[Json]:
         """Every result of the jq program on the value; StepFailed when it does not compile or fails."""
 
-    def secret(self, name: str) -> dict[str, str]:
-        """A secret's fields, `type` among them; StepFailed when it is not there."""
+    def secret(self, name: str, *, fresh: bool = False) -> dict[str, str]:
+        """A secret's fields, `type` among them; StepFailed when it is not there. `fresh`: read anew, not kept."""
 
     def http(self) -> requests.Session:
         """The job's HTTP session, made at its first use."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from engine.errors import RequestInvalid
 from engine.models.access import Role, problems_of_key
@@ -18,13 +18,31 @@ YEAR = 31_536_000
 """The most seconds between two runs, and that a run may be late."""
 
 
+NOTHING: JsonValue = {"type": "null"}
+"""The schema of a member that is not given."""
+
+
+def _whole(value: Any) -> Any:
+    """To JSON, 60.0 is as whole as 60."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _path() -> Any:
+    return Field(
+        min_length=1,
+        max_length=255,
+        description="The document's path below FLOWS_PATH.",
+        json_schema_extra={"format": "document-path"},
+    )
+
+
 class RequestBody(BaseModel):
     """A JSON object whose fields are all known, each of exactly its type."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     @classmethod
-    def read(cls, value: dict[str, Any]) -> Self:
+    def read(cls, value: Mapping[str, Any]) -> Self:
         """The body; RequestInvalid names every field that is wrong, and what is expected of it."""
         known = cls.model_fields
         problems = [
@@ -50,21 +68,43 @@ class RequestBody(BaseModel):
 class LaunchJob(RequestBody):
     """What to run, on what, and for how long at most."""
 
-    path: str = Field(min_length=1, max_length=1024, description="The document's path below FLOWS_PATH.")
+    model_config = ConfigDict(json_schema_extra={"examples": [{"path": "hello.yml", "data": {"name": "Ada"}}]})
+
+    path: str = _path()
     data: Any = Field(None, description="Any JSON; the flow finds it under `__input__`.")
     timeout_seconds: float | None = Field(
         None, ge=1, le=2_592_000, description="How long the job may run; FLOW_TIMEOUT_SECONDS when it does not say."
     )
     priority: int = Field(0, ge=-1_000_000, le=1_000_000, description="The lowest number runs first, as with nice(1).")
 
+    _whole = field_validator("priority", mode="before")(_whole)
+
 
 class AddFlow(RequestBody):
     """What to run, and when; without `cron` and `every_seconds` the document's own are meant."""
 
-    path: str = Field(min_length=1, max_length=1024, description="The document's path below FLOWS_PATH.")
-    cron: str | None = Field(None, min_length=1, max_length=255, description="Five fields, or such as `@hourly`.")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"path": "hello.yml", "every_seconds": 3600}],
+            "anyOf": [{"properties": {"cron": NOTHING}}, {"properties": {"every_seconds": NOTHING}}],
+        }
+    )
+
+    path: str = _path()
+    cron: str | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        description="Five fields, or such as `@hourly`.",
+        json_schema_extra={"format": "cron"},
+    )
     every_seconds: int | None = Field(None, ge=1, le=YEAR, description="So many seconds from one run to the next.")
-    timezone: str | None = Field(None, max_length=64, description="The zone that cron is read in; TIMEZONE by default.")
+    timezone: str | None = Field(
+        None,
+        max_length=64,
+        description="The zone that cron is read in, such as `Europe/Berlin`; TIMEZONE by default.",
+        json_schema_extra={"format": "time-zone"},
+    )
     overlap: Overlap = Field(
         Overlap.SKIP, strict=False, description="While the flow still runs: `skip` the run, or `queue` one."
     )
@@ -78,6 +118,8 @@ class AddFlow(RequestBody):
         None, ge=1, le=2_592_000, description="How long each job may run; FLOW_TIMEOUT_SECONDS when it does not say."
     )
     data: Any = Field(None, description="Any JSON; the flow finds it under `__input__`.")
+
+    _whole = field_validator("every_seconds", "misfire_grace_seconds", mode="before")(_whole)
 
     @field_validator("timezone")
     @classmethod
@@ -97,6 +139,16 @@ class AddFlow(RequestBody):
 class CreateSchedule(AddFlow):
     """What to run, and when: either `cron` or `every_seconds`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"path": "hello.yml", "cron": "0 6 * * mon-fri", "timezone": "Europe/Berlin"}],
+            "anyOf": [
+                {"required": ["cron"], "properties": {"cron": {"type": "string"}, "every_seconds": NOTHING}},
+                {"required": ["every_seconds"], "properties": {"every_seconds": {"type": "integer"}, "cron": NOTHING}},
+            ],
+        }
+    )
+
     def conflicts(self) -> Iterator[tuple[str, str]]:
         yield from super().conflicts()
         if self.cron is None and self.every_seconds is None:
@@ -106,16 +158,36 @@ class CreateSchedule(AddFlow):
 class CreateKey(RequestBody):
     """Who is to have a key, and what for."""
 
-    name: str = Field(min_length=1, max_length=64, description="Whose key it is; no two keys in use share a name.")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "reports", "role": "operator", "flows": "reports/*", "expires": "90d"}],
+            "anyOf": [
+                {"properties": {"role": {"enum": ["viewer", "operator", "editor"]}}},
+                {"properties": {"flows": NOTHING}},
+            ],
+        }
+    )
+
+    name: str = Field(
+        min_length=1,
+        max_length=64,
+        description="Whose key it is; no two keys in use share a name.",
+        json_schema_extra={"pattern": "^[A-Za-z0-9][A-Za-z0-9._@-]*$"},
+    )
     role: Role = Field(strict=False, description="What it may do.")
     flows: str | None = Field(
         None,
         min_length=1,
         max_length=512,
         description="The only documents it reaches: `*` is any text, slashes too, `?` is one character.",
+        json_schema_extra={"pattern": "^[^\\u0000-\\u001f\\u007f]+$"},
     )
     expires: str | None = Field(
-        None, min_length=1, max_length=16, description="How long it lives: `12h`, `90d`, `4w`; for ever by default."
+        None,
+        min_length=1,
+        max_length=16,
+        description="How long it lives: `12h`, `90d`, `4w`, at most `36500d`; for ever by default.",
+        json_schema_extra={"format": "lifetime"},
     )
 
     def conflicts(self) -> Iterator[tuple[str, str]]:

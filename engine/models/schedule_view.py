@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.models.schedule import Schedule, Slot
 from engine.models.times import format_time
 
 if TYPE_CHECKING:
+    from engine.models import answers
     from engine.models.forecast import Forecast
     from engine.models.lock import Lock
 
 
-def schedule_json(schedule: Schedule, zone: tzinfo) -> dict[str, Any]:
+def schedule_json(schedule: Schedule, zone: tzinfo) -> answers.Schedule:
     """A schedule, with what it did last and does next."""
     return {
         "schedule_id": schedule.id,
@@ -36,7 +37,7 @@ def schedule_json(schedule: Schedule, zone: tzinfo) -> dict[str, Any]:
     }
 
 
-def slot_json(slot: Slot, zone: tzinfo) -> dict[str, Any]:
+def slot_json(slot: Slot, zone: tzinfo) -> answers.Slot:
     """What became of a due time, or of `count` of them from `first_due_time` on."""
     return {
         "due_time": format_time(slot.due_time, zone),
@@ -49,7 +50,7 @@ def slot_json(slot: Slot, zone: tzinfo) -> dict[str, Any]:
     }
 
 
-def lock_json(lock: Lock, zone: tzinfo) -> dict[str, Any]:
+def lock_json(lock: Lock, zone: tzinfo) -> answers.Lock:
     """A flow that is locked, and the job that holds the lock."""
     return {
         "path": lock.path,
@@ -61,7 +62,7 @@ def lock_json(lock: Lock, zone: tzinfo) -> dict[str, Any]:
     }
 
 
-def forecast_json(forecast: Forecast, zone: tzinfo) -> dict[str, Any]:
+def forecast_json(forecast: Forecast, zone: tzinfo) -> answers.Forecast:
     """Coming runs, soonest first, and warnings; `truncated` says that there are more runs."""
     return {
         "runs": [

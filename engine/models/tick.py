@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from engine.models import answers
 
 
 @dataclass(slots=True)
@@ -20,5 +23,5 @@ class TickReport:
     errors: list[str] = field(default_factory=list)
     duration_ms: float = 0.0
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    def to_json(self) -> answers.Tick:
+        return cast("answers.Tick", asdict(self))

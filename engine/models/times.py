@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import overload
 
 LONGEST = 100
 """A time that is longer is no time, and not worth a parser's while."""
@@ -27,14 +28,20 @@ def parse_time(text: str, zone: tzinfo, now: datetime) -> datetime:
         moment = _read(text, zone, now) if len(text) <= LONGEST else None
         if moment is not None:
             return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass  # such as the year 70000: told below like any other
+    except (ValueError, OverflowError, OSError):
+        pass  # such as the year 70000, for which the C library has errors of its own: told below like any other
     raise ValueError(
         f"{text[:LONGEST]!r} is not a time; ISO 8601 (2026-03-01T14:00:00+01:00), epoch seconds, "
         "and words such as '2 hours ago' or 'yesterday 14:00' can be read"
     )
 
 
+@overload
+def format_time(moment: datetime, zone: tzinfo) -> str: ...
+@overload
+def format_time(moment: None, zone: tzinfo) -> None: ...
+@overload
+def format_time(moment: datetime | None, zone: tzinfo) -> str | None: ...
 def format_time(moment: datetime | None, zone: tzinfo) -> str | None:
     """ISO 8601 with milliseconds in that zone."""
     return None if moment is None else moment.astimezone(zone).isoformat(timespec="milliseconds")

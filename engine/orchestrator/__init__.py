@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 from engine import __version__
 from engine.errors import DatabaseRefused
@@ -14,6 +14,9 @@ from engine.orchestrator.locks import LockVerbs
 from engine.orchestrator.parts import MAX_PRIORITY, MAX_TIMEOUT_SECONDS
 from engine.orchestrator.upkeep import UpkeepVerbs
 from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.models import answers
 
 __all__ = ["MAX_PRIORITY", "MAX_TIMEOUT_SECONDS", "Orchestrator"]
 
@@ -45,11 +48,15 @@ class Orchestrator(LockVerbs, UpkeepVerbs, ClockHealthVerbs, AccessVerbs):
             self._check_database()
             self._executor.start()
             self._sweep(TickReport())
-            self._begin_clock()
-            self._started = True
-            self._warn_of_short_token()
-            kind = self.settings.database_uri.partition(":")[0]
-            log.info("Octoflow %s has started: database %s, data folder %s", __version__, kind, self.settings.data_path)
+            self._begin()
+
+    def _begin(self) -> None:
+        """What a start does once, beside taking jobs and settling lost ones."""
+        self._begin_clock()
+        self._started = True
+        self._warn_of_short_token()
+        kind = self.settings.database_uri.partition(":")[0]
+        log.info("Octoflow %s has started: database %s, data folder %s", __version__, kind, self.settings.data_path)
 
     def drain(self) -> None:
         """Take no more jobs and stop those that run, each with its grace; returns at once. All else still answers."""
@@ -81,12 +88,13 @@ class Orchestrator(LockVerbs, UpkeepVerbs, ClockHealthVerbs, AccessVerbs):
         if not self._is_inline:
             return super().tick()
         if not self._started:
-            self.start()
+            self._check_database()
+            self._begin()
         report = super().tick()
         self.run_due()
         return report
 
-    def readiness(self) -> dict[str, Any]:
+    def readiness(self) -> answers.Parts:
         """What a service needs to do its work, each part `ok`; Unavailable names the one that is not, or Draining.
 
         A good verdict counts for a second: the probes write to the disk, and anybody may ask.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.checking import Checker
     from engine.executors.children import ChildPool
     from engine.executors.executor import Executor
+    from engine.executors.expressions import ExpressionChecker
     from engine.secrets.keeper import SecretKeeper
     from engine.store.marks import MarkStore
     from engine.store.schedules import ScheduleStore
@@ -98,9 +99,18 @@ class Parts:
                 from engine.checking import Checker
 
                 self._lazy_checker = Checker(
-                    Catalog.from_settings(self.settings), max_depth=self.settings.max_flow_depth + 1
+                    Catalog.from_settings(self.settings),
+                    max_depth=self.settings.max_flow_depth + 1,
+                    verdicts=self._verdicts,
                 )
             return self._lazy_checker
+
+    @cached_property
+    def _verdicts(self) -> ExpressionChecker:
+        from engine.executors.expressions import ExpressionChecker
+
+        memory_bytes = self.settings.job_memory_mb << 20
+        return ExpressionChecker(lambda: self._executor.pool, memory_bytes, self._documents, self.clock)
 
     @property
     def _executor(self) -> Executor:

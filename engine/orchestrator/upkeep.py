@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from engine import scheduler
 from engine.models.job import JobFilter, State
 from engine.models.tick import TickReport
+from engine.orchestrator.audit import AuditVerbs
 from engine.orchestrator.autostart import AutostartVerbs
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ PRUNE_FLOWS = 50
 """How many flows one tick counts the jobs of."""
 
 
-class UpkeepVerbs(AutostartVerbs):
+class UpkeepVerbs(AutostartVerbs, AuditVerbs):
     """The tick and its stages."""
 
     _started = False
@@ -114,6 +115,7 @@ class UpkeepVerbs(AutostartVerbs):
             report.pruned += deleted
         if ended is not None:
             self._schedules.prune_slots(ended, PRUNE_ROWS)
+        self._prune_audit(PRUNE_ROWS)
 
     def _tidy(self, _report: TickReport) -> None:
         """Once an hour: remove documents without jobs, and what killed writers left in the data folder."""

@@ -68,8 +68,8 @@ class Asked:
     def jq(self, expression: str, value: Json) -> list[Json]:
         return templating.jq_all(expression, value)
 
-    def secret(self, name: str) -> dict[str, str]:
-        return secret_fields(self.job.host, name)
+    def secret(self, name: str, *, fresh: bool = False) -> dict[str, str]:
+        return secret_fields(self.job.host, name, fresh=fresh)
 
     def http(self) -> requests.Session:
         return self.job.session()

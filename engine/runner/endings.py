@@ -44,8 +44,8 @@ class Host(Protocol):
     def sync(self) -> None:
         """Return when everything said so far is on disk."""
 
-    def secret(self, name: str) -> dict[str, Json]:
-        """A secret as its keeper gives it; StepFailed when there is none of this name."""
+    def secret(self, name: str, *, fresh: bool = False) -> dict[str, Json]:
+        """A secret as its keeper gives it, read anew if `fresh`; StepFailed when there is none of this name."""
 
     def hide(self, values: list[str], pairs: list[tuple[str, str]]) -> None:
         """Return when these values, and users with passwords, are masked in everything that is kept."""

@@ -303,7 +303,8 @@ def _sentence(error: Exception) -> str:
     """An error as a user should read it; one that nobody foresaw names its type, for it is a fault of ours."""
     if isinstance(error, StepFailed | OctoflowError | templating.ExpressionError):
         text = str(error)
-        return text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]}... ({len(text)} characters)"
-    if isinstance(error, RecursionError):
+    elif isinstance(error, RecursionError):
         return "the data is nested too deeply"
-    return f"unexpected {type(error).__name__}: {error}"
+    else:
+        text = f"unexpected {type(error).__name__}: {error}"
+    return text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]}... ({len(text)} characters)"

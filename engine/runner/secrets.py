@@ -8,9 +8,9 @@ from engine.runner.endings import Host
 from engine.secrets.fields import LACKING, fields_of, hidden_pairs, hidden_values
 
 
-def secret_fields(host: Host, name: str) -> dict[str, str]:
+def secret_fields(host: Host, name: str, *, fresh: bool = False) -> dict[str, str]:
     """The fields of the secret, `type` among them; StepFailed names it, and never says what was in it."""
-    answer = host.secret(name)
+    answer = host.secret(name, fresh=fresh)
     expression = answer.get("jq_expression")
     if not isinstance(expression, str):
         return {key: str(value) for key, value in answer.items()}

@@ -28,16 +28,17 @@ class SecretKeeper:
         self._hidden: tuple[list[str], list[tuple[str, str]]] | None = None
         self._mask = Mask(())
 
-    def get(self, name: str) -> dict[str, Json]:
+    def get(self, name: str, *, fresh: bool = False) -> dict[str, Json]:
         """A secret's fields, `type` among them. Raises SecretMissing, SecretUnavailable.
 
+        `fresh` asks Vault even when a value is kept, as after a peer's 401; the file is looked at each time anyway.
         One from Vault with a `jq_expression` has that and `value`, and is no more than this: jq may only run in a
         job's process, which gives back what it made of it by `hide`.
         """
         secret = self._file.get(name)
         if secret["type"] != VAULT:
             return {**secret}
-        value = self._vault.read(name, secret["uri"])
+        value = self._vault.read(name, secret["uri"], fresh=fresh)
         hosts = {"hosts": secret["hosts"]} if "hosts" in secret else {}
         self.hide(texts(value))
         if "jq_expression" in secret:

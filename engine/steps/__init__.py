@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Union
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic_core import PydanticCustomError
 
+from engine.models.expression import Expressions, JqProgram, Language
 from engine.models.flow import Reference, Run, StepSpec
 
 
@@ -70,7 +71,7 @@ class CommonKeys(BaseModel):
     type: str = Field(description="The step's type, and the key of its options.")
     name: str = Field(min_length=1, description="The step's name, unique in its flow.")
     description: str | None = Field(None, description="For readers; nothing is done with it.")
-    when: Annotated[list[Condition], BeforeValidator(_as_list)] = Field(
+    when: Annotated[list[Condition], BeforeValidator(_as_list), Expressions(Language.CONDITION)] = Field(
         default=[], description="A Jinja expression, or a list of which all must hold. Evaluated before anything else."
     )
     result_key: str | None = Field(
@@ -79,7 +80,7 @@ class CommonKeys(BaseModel):
     ignore_errors: Annotated[list[Pattern], BeforeValidator(_as_list)] = Field(
         default=[], description="Regular expressions; an error whose text one of them finds does not end the flow."
     )
-    jq_expression: str | None = Field(None, description="A jq program applied to the value before it is stored.")
+    jq_expression: JqProgram | None = Field(None, description="A jq program applied to the value before it is stored.")
     on_error_goto: str | None = Field(None, description="The step to go on with after an error that is not ignored.")
 
     def spec(self) -> StepSpec:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from engine.errors import StepFailed
+from engine.models.expression import JinjaText
 from engine.models.flow import Run
 from engine.models.job import Json
 from engine.steps import Step
@@ -27,7 +28,7 @@ class File(Step, type="file"):
     The value is what was read; of `write` and `append` it is `path` and the number of `bytes` that were written.
     """
 
-    path: str = Field(min_length=1, description="The file (Jinja), relative to DATA_PATH.")
+    path: JinjaText = Field(min_length=1, description="The file (Jinja), relative to DATA_PATH.")
     mode: Literal["read", "write", "append"] = Field(
         "read",
         description="`write` replaces the file. `append` adds to it: to JSON one line for the value, or for each item "

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
+from engine.models.expression import JinjaText
 from engine.models.flow import Goto as Target
 from engine.models.flow import Reference, Run, StepReference
 from engine.steps import Step
@@ -14,7 +15,7 @@ from engine.steps import Step
 class Goto(Step, type="goto"):
     """Goes on with another step of the flow; together with `when` it makes branches and loops."""
 
-    step_name: str = Field(
+    step_name: JinjaText = Field(
         min_length=1,
         description="The name of the step to go on with (Jinja), or `__start__`, `__end__` (the flow succeeds), "
         "`__exit__` (the flow ends with the status `exit`).",

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from engine.errors import StepFailed
+from engine.models.expression import JinjaText
 from engine.models.flow import Reference, Run, TemplateReference
 from engine.models.job import Json
 from engine.steps import Step
@@ -19,7 +20,7 @@ class Jinja(Step, type="jinja"):
     path: str | None = Field(
         None, min_length=1, description="The template's file, below TEMPLATES_PATH; a leading `templates/` is accepted."
     )
-    template: str | None = Field(None, description="The template itself, instead of `path`.")
+    template: JinjaText | None = Field(None, description="The template itself, instead of `path`.")
     data_key: str | None = Field(
         None,
         description="A key or dotted path of the data to show: its value is `data` in the template, "

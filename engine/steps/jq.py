@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from engine.models.expression import JqProgram
 from engine.models.flow import Run
 from engine.models.job import Json
 from engine.steps import Step
@@ -14,7 +15,7 @@ from engine.steps import Step
 class Jq(Step, type="jq"):
     """Transforms data with a jq program."""
 
-    expression: str = Field(min_length=1, description="The jq program, such as `.tickets | map(.id)`.")
+    expression: JqProgram = Field(min_length=1, description="The jq program, such as `.tickets | map(.id)`.")
     data_key: str | None = Field(
         None,
         description="The data the program sees: a key, a dotted path, or `.` for the whole of `_data`. "

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from engine.errors import StepFailed
+from engine.models.expression import Expressions, Language
 from engine.models.flow import NOTHING, Nothing, Run
 from engine.steps import Step
 
@@ -23,7 +24,7 @@ def _in_range(seconds: float | str) -> float | str:
 class Sleep(Step, type="sleep"):
     """Pauses the flow. It ends at once when the job is cancelled or out of time, and has no value."""
 
-    seconds: Annotated[float | str, AfterValidator(_in_range)] = Field(
+    seconds: Annotated[float | str, AfterValidator(_in_range), Expressions(Language.VALUE)] = Field(
         description="How long to pause, in seconds: a number (fractions allowed), or Jinja that gives one."
     )
 

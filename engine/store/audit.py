@@ -18,6 +18,7 @@ BATCH = 500
 TEXTS = ("actor", "action", "target", "result_id", "address")
 LENGTHS = {column.name: column.type.length for column in audit.c if isinstance(column.type, Key)}
 
+INSERT = audit.insert()
 OLDEST = select(audit.c.id).where(audit.c.id < bindparam("floor")).order_by(audit.c.id)
 SOME = delete(audit).where(audit.c.id.in_(bindparam("ids", expanding=True)))
 
@@ -56,7 +57,7 @@ def insert_audit(connection: Connection, row: AuditRow) -> None:
     """Insert the row, its texts cut to what their columns hold."""
     change = row.change
     texts = {name: _cut(getattr(change, name), LENGTHS[name]) for name in TEXTS}
-    connection.execute(audit.insert(), {"id": row.id, "time": row.time, "role": change.role, **texts})
+    connection.execute(INSERT, {"id": row.id, "time": row.time, "role": change.role, **texts})
 
 
 def _cut(text: str | None, length: int) -> str | None:

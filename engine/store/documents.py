@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 
 from engine.errors import FlowNotFound
 from engine.models.flow import Document
+from engine.models.problem import Problem
 from engine.store.database import Database
 from engine.store.tables import documents, insert_or_renew
 
@@ -20,6 +21,9 @@ REMEMBERED = timedelta(hours=1)
 
 SELECT = select(documents.c.path, documents.c.text, documents.c.revision, documents.c.parts)
 BY_REVISION = SELECT.where(documents.c.revision == bindparam("revision"))
+VERDICTS = select(documents.c.revision, documents.c.problems).where(
+    documents.c.revision.in_(bindparam("revisions", expanding=True)), documents.c.problems.is_not(None)
+)
 BY_REVISIONS = SELECT.where(documents.c.revision.in_(bindparam("revisions", expanding=True)))
 
 
@@ -60,6 +64,18 @@ class DocumentStore:
             self._bundles[revision] = found
         return found
 
+    def verdicts(self, revisions: Sequence[str]) -> dict[str, list[Problem]]:
+        """What compiling their expressions found, of those where somebody has tried."""
+        rows = self._database.ask(lambda connection: connection.execute(VERDICTS, {"revisions": revisions}).all())
+        return {row.revision: [Problem(**problem) for problem in row.problems] for row in rows}
+
+    def keep_verdicts(self, verdicts: Sequence[tuple[Document, Sequence[Problem]]], now: datetime) -> None:
+        """Store the documents with what compiling their expressions found."""
+        rows = [_row(document, now) | {"problems": [each.to_json() for each in found]} for document, found in verdicts]
+        rows.sort(key=lambda row: row["revision"])
+        self._database.change(lambda connection: _insert_or_judge(connection, rows))
+        self.remember((document for document, _ in verdicts), now)
+
     def missing(self, documents: Iterable[Document], now: datetime) -> list[Document]:
         """Those that this process does not know to be stored, or has not used for an hour."""
         return [document for document in documents if not self._remembers(document, now)]
@@ -79,6 +95,10 @@ def insert_documents(connection: Connection, missing: Sequence[Document], now: d
         # In the order of the key, so that two launches that share parts cannot wait for each other.
         rows = [_row(document, now) for document in sorted(missing, key=lambda document: document.revision)]
         connection.execute(insert_or_renew(documents, connection.dialect.name, ("stored_time",)), rows)
+
+
+def _insert_or_judge(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    connection.execute(insert_or_renew(documents, connection.dialect.name, ("stored_time", "problems")), rows)
 
 
 def _collect(connection: Connection, parts: Mapping[str, str], found: dict[str, Document]) -> None:

@@ -21,9 +21,10 @@ log = logging.getLogger("octoflow.supervisor")
 class Question:
     """One secret that one worker waits for."""
 
-    def __init__(self, secrets: Secrets, name: str, worker: Worker) -> None:
+    def __init__(self, secrets: Secrets, name: str, worker: Worker, *, fresh: bool = False) -> None:
         self._secrets = secrets
         self._name = name
+        self._fresh = fresh
         self._worker = worker
         self._lock = Lock()
         self.is_open = True
@@ -39,7 +40,7 @@ class Question:
 
     def _fetch(self) -> None:
         try:
-            self._answer({"secret": self._secrets.get(self._name)})
+            self._answer({"secret": self._secrets.get(self._name, fresh=self._fresh)})
         except OctoflowError as error:
             self._answer({"error": str(error)})
         except Exception:

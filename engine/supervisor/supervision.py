@@ -256,7 +256,8 @@ class Supervision:
                 self._row.flush_now()
                 worker.channel.send(({}, b""))
             case "secret":
-                self._question = Question(self._tools.secrets, frame.head["name"], worker)
+                name, fresh = frame.head["name"], frame.head.get("fresh", False)
+                self._question = Question(self._tools.secrets, name, worker, fresh=fresh)
                 self._question.ask()
             case "hide":
                 self._tools.secrets.hide(frame.head["values"], [(user, word) for user, word in frame.head["pairs"]])

@@ -29,14 +29,14 @@ WORDS = FALSE_WORDS | {"true", "yes"}
 
 def render(template: str, names: Mapping[str, Any], *, limit: int = MAX_CHARACTERS) -> str:
     """The template's text; ExpressionError when it does not compile, uses what is not there, or grows too long."""
-    if not _is_template(template):
+    if not is_template(template):
         return template
-    return _text(_text_program(template), template, names, limit)
+    return _text(text_program(template), template, names, limit)
 
 
 def evaluate(expression: str, names: Mapping[str, Any]) -> Json:
     """The value of a bare expression such as `tickets | length`."""
-    return _value(_expression_program(expression), expression, names)
+    return _value(expression_program(expression), expression, names)
 
 
 def render_value(value: Json, names: Mapping[str, Any], *, limit: int = MAX_CHARACTERS) -> Json:
@@ -57,9 +57,9 @@ def condition(expression: Any, names: Mapping[str, Any]) -> bool:
 
 def evaluate_condition(expression: Any, names: Mapping[str, Any]) -> Json:
     """What the condition comes to, before `holds` judges it."""
-    if not isinstance(expression, str) or expression.strip().lower() in WORDS:
+    if not isinstance(expression, str) or is_word(expression):
         return expression
-    if _is_template(expression):
+    if is_template(expression):
         return _render_leaf(expression, names, MAX_CHARACTERS)
     return evaluate(expression, names)
 
@@ -80,33 +80,42 @@ def warm() -> None:
     sandbox()
 
 
-def _is_template(text: str) -> bool:
+def is_template(text: str) -> bool:
+    """Whether there is anything to render in it."""
     return any(mark in text for mark in MARKS)
 
 
+def is_word(condition: str) -> bool:
+    """Whether a condition means itself, as `no` does."""
+    return condition.strip().lower() in WORDS
+
+
 def _render_leaf(text: str, names: Mapping[str, Any], limit: int) -> Json:
-    if not _is_template(text):
+    if not is_template(text):
         return text
-    program, is_value = _leaf_program(text)
+    program, is_value = leaf_program(text)
     return _value(program, text, names) if is_value else _text(program, text, names, limit)
 
 
 @lru_cache(maxsize=512)
-def _text_program(text: str) -> Template:
+def text_program(text: str) -> Template:
+    """The template as a text program; ExpressionError when it does not compile."""
     from engine.templating.sandbox import compile_text
 
     return _compile(compile_text, text)
 
 
 @lru_cache(maxsize=512)
-def _leaf_program(text: str) -> tuple[Template, bool]:
+def leaf_program(text: str) -> tuple[Template, bool]:
+    """The program of a string in a value, and whether it gives a value; ExpressionError."""
     from engine.templating.sandbox import compile_leaf
 
     return _compile(compile_leaf, text)
 
 
 @lru_cache(maxsize=512)
-def _expression_program(text: str) -> Template:
+def expression_program(text: str) -> Template:
+    """The program of a bare expression; ExpressionError when it does not compile."""
     from engine.templating.sandbox import compile_expression
 
     return _compile(compile_expression, text)

@@ -31,10 +31,16 @@ def jq_all(expression: str, value: Json) -> list[Json]:
         if len(results) > MAX_RESULTS:
             raise ExpressionError(f"more than {MAX_RESULTS} results")
         return [json.loads(result) for result in results] if exact else results
-    except ExpressionError as error:
-        raise ExpressionError(f"{error} (in `{excerpt(expression)}`)") from error
     except (ValueError, RecursionError) as error:
-        raise ExpressionError(f"{_reason(error)} (in `{excerpt(expression)}`)") from error
+        raise _failure(error, expression) from error
+
+
+def must_compile(expression: str) -> None:
+    """ExpressionError with jq's own words when the program does not compile."""
+    try:
+        _program(expression)
+    except ValueError as error:
+        raise _failure(error, expression) from error
 
 
 def _json_text(value: Json) -> str:
@@ -61,10 +67,15 @@ def _exact_program(expression: str) -> Any:
     return jq.compile(f"({expression}\n) | tojson") if expression.strip() else jq.compile("tojson")
 
 
+def _failure(error: Exception, expression: str) -> ExpressionError:
+    reason = str(error) if isinstance(error, ExpressionError) else _reason(error)
+    return ExpressionError(f"{reason} (in `{excerpt(expression)}`)")
+
+
 def _reason(error: Exception) -> str:
     """jq's message on one line, without the picture of the program and the count of errors."""
     if isinstance(error, RecursionError):
         return "the result is nested too deeply"
     lines = str(error).splitlines() or ["jq gives no reason"]
-    kept = [line for line in lines if not line.startswith(("    ", "jq: 1 ", "jq: 2 "))]
+    kept = [line.rstrip(":") for line in lines if not line.startswith(("    ", "jq: 1 ", "jq: 2 "))]
     return "; ".join(kept or lines).replace("jq: error: ", "").replace(" at <top-level>", "")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from services import BIN, ROOT, TOKEN, Service, answers, free_port, until
+from services import Service, answers, start_service, until
 
 
 @pytest.fixture
@@ -26,21 +26,7 @@ def start(data: Path) -> Iterator[Callable[..., Service]]:
     def begin(
         kind: str = "serve", *, target: str = "api", wait: str = "/healthz", cwd: Path | None = None, **settings: str
     ) -> Service:
-        port = free_port()
-        environment = {
-            "PATH": f"{BIN}:/usr/bin:/bin",
-            "DATA_PATH": str(data),
-            "API_TOKEN": TOKEN,
-            "API_PORT": str(port),
-            "PYTHONUNBUFFERED": "1",
-            **settings,
-        }
-        if kind == "serve":
-            command = [str(BIN / "octoflow"), "serve"]
-        else:
-            source = str(ROOT / "functions" / "main.py")
-            command = [str(BIN / kind), "--source", source, "--target", target, "--port", str(port)]
-        service = Service(data, command, port, environment, cwd)
+        service = start_service(data, kind, target=target, cwd=cwd, **settings)
         started.append(service)
         until(lambda: answers(service, wait), 30, service.text)
         return service

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from threading import Thread
 
 import pytest
@@ -39,7 +39,7 @@ def launching(service, path):
     connection = http.client.HTTPConnection(service.url.removeprefix("http://"), timeout=60)
 
     def launch():
-        with closing(connection):
+        with closing(connection), suppress(ConnectionError):
             body = json.dumps({"path": path})
             connection.request("POST", "/api/jobs", body, {"Authorization": f"Bearer {TOKEN}"})
             answer = connection.getresponse()

@@ -62,7 +62,7 @@ def ended_step(job, name):
 
 
 def test_while_its_jobs_end_a_service_answers_and_refuses_launches(data, start, kind):
-    flow(data, "slow.yml", slow(1))
+    flow(data, "slow.yml", slow(3))
     flow(data, "other.yml", slow(1))
     service = start(kind)
     job_id = service.launch("slow.yml")

@@ -176,7 +176,7 @@ def test_a_secret_is_asked_for_by_its_name(host, pair):
     pair[0].send(({"secret": {"type": "token", "token": "t"}}, b""))
 
     assert host.secret("key") == {"type": "token", "token": "t"}
-    assert pair[0].receive().head == {"kind": "secret", "name": "key"}
+    assert pair[0].receive().head == {"kind": "secret", "name": "key", "fresh": False}
 
 
 def test_what_is_to_be_masked_is_said_and_waited_for(host, pair):

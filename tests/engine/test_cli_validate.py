@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import fields
 
 import pytest
 from flows import QUICK
+from services import children_of
 
 from engine import cli
+from engine.errors import Unavailable
+from engine.executors import children
 from engine.settings import Settings
 
 TYPO = (
@@ -146,3 +150,55 @@ def test_an_unusable_sub_flow_is_told_of_where_it_is_called(flows, capsys):
     assert cli.main(["validate", "calls.yml"]) == 1
 
     assert "data/flows/calls.yml:3:" in capsys.readouterr().out
+
+
+# Expressions
+
+FAULTY = (
+    "name: f\nsteps:\n"
+    "  - {name: a, type: jq, jq: {expression: .tickets | }}\n"
+    "  - {name: b, type: exit, exit: {message: '{{ who | uper }}'}}\n"
+    "  - {name: c, type: jq, jq: {expression: '\"x\" * 2000000000'}}\n"
+    "  - {name: d, type: gotoo}\n"
+)
+
+
+def test_expressions_that_do_not_compile_are_told_with_all_the_others(flows, capsys):
+    (flows / "faulty.yml").write_text(FAULTY)
+
+    assert cli.main(["validate", "faulty.yml", "good.yml"]) == 1
+
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert [line.split(":")[1] for line in lines] == ["3", "4", "5", "6"]
+    assert lines[0].startswith("data/flows/faulty.yml:3:30: error: step 'a': jq.expression: syntax error")
+    assert lines[1].endswith("(did you mean 'upper'?) [expression]")
+    assert "SIGABRT" in lines[2]
+    assert printed.err.endswith("documents: 2, problems: 4, warnings: 0\n")
+
+
+def test_no_process_is_left_and_none_is_started_for_nothing(flows, capsys, monkeypatch):
+    (flows / "faulty.yml").write_text(FAULTY)
+    started = []
+    spawn = children.ForkServer.spawn
+    monkeypatch.setattr(children.ForkServer, "spawn", lambda self: (started.append(self), spawn(self))[1])
+
+    cli.main(["validate", "good.yml"])
+    assert started == []
+    cli.main(["validate", "faulty.yml"])
+
+    assert started
+    assert children_of(os.getpid()) == []
+
+
+def test_without_a_process_it_says_that_nothing_was_compiled(flows, capsys, monkeypatch):
+    (flows / "faulty.yml").write_text("steps:\n  - {name: a, type: jq, jq: {expression: '.a | '}}\n")
+
+    def fail(self):
+        raise Unavailable("No process for a job could be started.")
+
+    monkeypatch.setattr(children.ForkServer, "spawn", fail)
+
+    assert cli.main(["validate", "faulty.yml"]) == 0
+
+    assert "warning: its expressions could not be compiled now [not_compiled]" in capsys.readouterr().out

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from described import DescribedClient
 from fake_schedules import FakeSchedules
 from functions_framework import create_app
 
@@ -106,7 +107,7 @@ class FakeEngine(FakeSchedules):
 
     def readiness(self) -> dict[str, Any]:
         self._ask("readiness")
-        return {"status": "ok", "database": "ok"}
+        return {"status": "ok", "database": "ok", "data": "ok"}
 
     def is_allowed(self, token: str, *, from_loopback: bool, forwarded: bool) -> Access:
         self._ask("is_allowed", token, from_loopback, forwarded)
@@ -145,11 +146,17 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def app_of(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Builds the application of one target, as functions-framework serves it."""
+    """Builds the application of one target, as functions-framework serves it; answers must be as they are described."""
+
+    def build(target: str) -> Any:
+        app = create_app(target=target, source=str(MAIN))
+        app.test_client_class = DescribedClient
+        return app
+
     monkeypatch.setenv("FUNCTION_TARGET", "")
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setitem(sys.modules, "main", sys)
-    return lambda target: create_app(target=target, source=str(MAIN))
+    return build
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -144,7 +145,8 @@ def test_every_operation_is_open_to_its_role_and_those_above_it(world, held):
         assert (answer.status_code != 403) is is_open, (name, answer.text)
         assert answer.status_code not in (401, 500), (name, answer.text)
         if not is_open:
-            assert answer.json["error"] == f"This needs the role {ROLES[name]}, and the token has the role {held}."
+            reason = f"This needs the role {ROLES[name]}, and the key 'the-{held}' has the role {held}."
+            assert answer.json["error"] == reason
 
 
 def test_no_operation_is_open_to_a_token_that_was_one(world):
@@ -300,6 +302,22 @@ def test_what_is_refused_is_not_written_down(world, name):
 
     done = {"release_locks"} & {name}  # What there is to release is released, nothing included.
     assert {row.action for row in world.audit()} == done
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [("viewer", "the key 'the-viewer' has the role viewer"), ("nobody", "with a token that is known")],
+)
+def test_what_is_refused_is_in_the_service_log_without_the_token(world, caplog, token, reason):
+    token = world.tokens.get(token, "octo_00000000_" + "x" * 43)
+
+    with caplog.at_level(logging.INFO):
+        world.client.post("/api/jobs", headers={**bearer(token), "X-Forwarded-For": "203.0.113.7"})
+
+    (line,) = [record.getMessage() for record in caplog.records if "is refused" in record.getMessage()]
+    assert line.startswith("POST '/api/jobs' from 127.0.0.1 for 203.0.113.7 is refused: ")
+    assert reason in line
+    assert token not in caplog.text
 
 
 def test_who_takes_the_change_is_one_who_makes_one():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,40 +17,54 @@ SPARE_CHILDREN = 2
 """So many processes may be on their way in or out beside those that run or wait for jobs."""
 
 
-class Answers:
-    """Everything that a service answered to one session, status and body."""
+class Watch:
+    """What a service said to one session, and what it wrote since it was last looked at."""
 
     def __init__(self, service: Service) -> None:
-        self.kept: list[tuple[str, int, bytes]] = []
+        self.service = service
+        self._said: list[tuple[str, int, bytes]] = []
+        self._seen: dict[Path, tuple[int, int]] = {}
         service.session.hooks["response"].append(self._keep)
 
     def _keep(self, response: Response, **_: object) -> None:
-        self.kept.append((f"{response.request.method} {response.url}", response.status_code, response.content))
+        self._said.append((f"{response.request.method} {response.url}", response.status_code, response.content))
 
-    def take(self) -> list[tuple[str, int, bytes]]:
-        """Those since the last time."""
-        kept, self.kept = self.kept, []
-        return kept
+    def said(self) -> list[tuple[str, int, bytes]]:
+        """Each answer since the last time: what was asked, the status, the body."""
+        said, self._said = self._said, []
+        return said
+
+    def written(self, given: set[str]) -> Iterator[tuple[str, bytes]]:
+        """Each file that has changed since the last time, a log from where it was; but for the `given` ones."""
+        for path in [self.service.log, *self.service.data.rglob("*")]:
+            if path.is_symlink() or not path.is_file():
+                continue
+            with suppress(FileNotFoundError):  # A file of SQLite's, which comes and goes.
+                status = path.stat()
+                before, self._seen[path] = self._seen.get(path, (0, 0)), (status.st_size, status.st_mtime_ns)
+                if before != self._seen[path] and path.name not in given:
+                    start = before[0] if path.suffix == ".log" and before[0] <= status.st_size else 0
+                    yield str(path), path.read_bytes()[start:]
 
 
-def broken_rules(
-    service: Service, answers: Answers, canaries: Iterable[str], *, workers: int = 8, given: Iterable[str] = ()
-) -> list[str]:
+def broken_rules(watch: Watch, canaries: Iterable[str], *, workers: int = 8, given: Iterable[str] = ()) -> list[str]:
     """Every rule that does not hold, each in a sentence; empty when all is well.
 
-    `canaries` are secrets that may be in no byte that the service wrote or said, but for the `given` files of the data
-    folder, which the test wrote itself.
+    `canaries` are secrets that may be in no byte that the service wrote or said; the `given` files are the test's own.
     """
-    said = answers.take()
+    service, said = watch.service, watch.said()
     with closing(sqlite3.connect(f"file:{service.data}/jobs.sqlite?mode=ro", uri=True, timeout=10)) as connection:
         rules = [*_rows(connection, service.launched)]
-        active = connection.execute("SELECT count(*) FROM jobs WHERE state <> 'finished'").fetchone()[0]
+        is_at_rest = not rules and not connection.execute("SELECT 1 FROM jobs WHERE state <> 'finished'").fetchone()
     rules += _processes(service, workers)
-    if not active:
+    if is_at_rest:
         rules += [f"{path} was left behind" for path in service.data.rglob(".tmp-*")]
     rules += [f"{asked} was answered with {status}: {body[:200]!r}" for asked, status, body in said if status >= 500]
-    rules += ["the service log has a traceback" for text in [service.text()] if "Traceback" in text]
-    return [*rules, *_leaks(_written(service, said, set(given)), canaries)]
+    forms = sorted({form for canary in canaries for form in spellings(canary)})
+    written = list(watch.written(set(given)))
+    rules += [f"{place} has a traceback" for place, content in written if b"Traceback (most" in content]
+    places = [*written, *((f"the answer to {asked}", body) for asked, _, body in said)]
+    return [*rules, *(f"{place} holds {form!r}" for place, content in places for form in forms if form in content)]
 
 
 def spellings(secret: str) -> set[bytes]:
@@ -63,6 +77,7 @@ def _rows(connection: sqlite3.Connection, launched: list[str]) -> Iterator[str]:
     verdict = connection.execute("PRAGMA quick_check").fetchone()[0]
     if verdict != "ok":
         yield f"the database is not sound: {verdict}"
+        return
     doubled = connection.execute(
         "SELECT jobs.path, count(*) FROM jobs JOIN documents USING (revision)"
         " WHERE state NOT IN ('finished', 'blocked') AND text NOT LIKE '%max_concurrent%'"
@@ -89,23 +104,3 @@ def _processes(service: Service, workers: int) -> Iterator[str]:
     if len(jobs) > workers + SPARE_CHILDREN:
         yield f"there are {len(jobs)} job processes for {workers} jobs at once"
     yield from (f"job process {pid} has left processes behind" for pid in jobs if children_of(pid))
-
-
-def _written(service: Service, said: list[tuple[str, int, bytes]], given: set[str]) -> Mapping[str, bytes]:
-    files = [path for path in service.data.rglob("*") if path.is_file() and not path.is_symlink()]
-    kept = {str(path): _bytes(path) for path in files if str(path.relative_to(service.data)) not in given}
-    kept[str(service.log)] = service.log.read_bytes()
-    return kept | {f"the answer to {asked} ({number})": body for number, (asked, _, body) in enumerate(said)}
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:  # A file of SQLite's, which comes and goes.
-        return b""
-
-
-def _leaks(written: Mapping[str, bytes], canaries: Iterable[str]) -> Iterator[str]:
-    forms = sorted({form for canary in canaries for form in spellings(canary)})
-    for place, content in written.items():
-        yield from (f"{place} holds the secret {form!r}" for form in forms if form in content)

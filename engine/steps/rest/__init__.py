@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from engine.errors import StepFailed
+from engine.models.expression import Expressions, JinjaText, Language
 from engine.models.flow import Run
 from engine.models.job import Json
 from engine.steps import Step
@@ -35,7 +37,23 @@ def _mapping(value: Any) -> Any:
     return read
 
 
-Mapping = Annotated[dict[str, Any] | str, BeforeValidator(_mapping)]
+Mapping = Annotated[dict[str, Any] | str, BeforeValidator(_mapping), Expressions(Language.VALUE)]
+
+
+def _read_first(body: Json) -> tuple[Json, bool]:
+    """What is to be rendered, and whether it is data: a text that is JSON is read before values get into it."""
+    from engine.reading import ReadingError, read_json
+
+    if not isinstance(body, str):
+        return body, True
+    try:
+        return read_json(body), True
+    except ReadingError:
+        return body, False
+
+
+def _rendered_body(body: Json) -> Json:
+    return _read_first(body)[0]
 
 
 class Authentication(BaseModel):
@@ -78,7 +96,7 @@ class Rest(Step, type="rest"):
     An answer that is not 2xx is an error with its status and the beginning of its body.
     """
 
-    uri: str = Field(min_length=1, description="The address (Jinja), http or https.")
+    uri: JinjaText = Field(min_length=1, description="The address (Jinja), http or https.")
     method: Annotated[Method, BeforeValidator(_upper)] = Field("GET", description="The method, in any case.")
     headers: Mapping = Field({}, description="Headers (Jinja in the values); one whose value is null is not sent.")
     query: Mapping = Field(
@@ -86,7 +104,7 @@ class Rest(Step, type="rest"):
         description="Query parameters (Jinja in the values), added to those of the uri. A list repeats its name, "
         "null is left out.",
     )
-    body: Any = Field(
+    body: Annotated[Any, Expressions(Language.VALUE, _rendered_body)] = Field(
         None,
         description="An object or list, with Jinja in its strings, is sent as JSON, or as a form when Content-Type "
         "says so. A text that is JSON is read before it is rendered, so that no value can break it; any other text "
@@ -117,21 +135,32 @@ class Rest(Step, type="rest"):
 
     def run(self, run: Run) -> Json:
         from engine.steps.rest.answer import value_of
-        from engine.steps.rest.exchange import exchange
+        from engine.steps.rest.exchange import Bounds, exchange
 
         request = self._request(run)
         if not self.verify and request.uri.startswith("https"):
             run.log("warning", f"the TLS certificate of {request.host} is not verified (verify: false)")
-        seconds = min(self.timeout_seconds, run.remaining_seconds())
-        answer = exchange(
-            run.http(),
-            request,
-            seconds=seconds,
-            max_bytes=run.max_response_bytes,
-            verify=self.verify,
-            follow=self.follow_redirects,
-        )
+        bounds = Bounds.of(min(self.timeout_seconds, run.remaining_seconds()), run.max_response_bytes)
+        answer = exchange(run.http(), request, bounds, verify=self.verify, follow=self.follow_redirects)
+        if answer.status == 401 and answer.hops == 0:  # The peer did nothing, whatever the method.
+            again = self._renewed(run, request)
+            if again is not None and not bounds.is_over:
+                run.log(
+                    "info", f"{request.host} answered 401; the secret has changed, so the request is sent once more"
+                )
+                answer = exchange(run.http(), again, bounds, verify=self.verify, follow=self.follow_redirects)
         return value_of(answer, request, self.parse)
+
+    def _renewed(self, run: Run, request: Request) -> Request | None:
+        """The request with its secret read anew; None when that is the same, cannot be had, or there is none."""
+        if request.credential is None:
+            return None
+        try:
+            again = self._signed(run, request, fresh=True)
+        except StepFailed as error:
+            run.log("warning", f"{request.host} answered 401, and {error}")
+            return None
+        return None if again.headers == request.headers else again
 
     def _request(self, run: Run) -> Request:
         headers = {name: text_of(value) for name, value in self._rendered(run, "headers").items() if value is not None}
@@ -139,13 +168,19 @@ class Rest(Step, type="rest"):
         given = {name.lower() for name in headers}
         if content_type is not None and "content-type" not in given:
             headers["Content-Type"] = content_type
-        credential: Credential | None = None
-        if self.authentication is not None:
-            secret = run.secret(self.authentication.secret)
-            name, value = self.authentication.header(secret)
-            credential = Credential(self.authentication.secret, name, secret.get("hosts"))
-            headers = {key: kept for key, kept in headers.items() if key.lower() != name.lower()} | {name: value}
-        return Request(self.method, self._uri(run), headers, body, credential)
+        return self._signed(run, Request(self.method, self._uri(run), headers, body))
+
+    def _signed(self, run: Run, request: Request, *, fresh: bool = False) -> Request:
+        """The request with the header that says who it comes from, in the place of one that says so already."""
+        if self.authentication is None:
+            return request
+        secret = run.secret(self.authentication.secret, fresh=fresh)
+        name, value = self.authentication.header(secret)
+        replaced = {name.lower(), request.credential.header.lower() if request.credential else ""}
+        headers = {key: kept for key, kept in request.headers.items() if key.lower() not in replaced} | {name: value}
+        return replace(
+            request, headers=headers, credential=Credential(self.authentication.secret, name, secret.get("hosts"))
+        )
 
     def _uri(self, run: Run) -> str:
         uri = run.render(self.uri).strip()
@@ -178,18 +213,6 @@ class Rest(Step, type="rest"):
         source, as_data = _read_first(self.body)
         value = run.render_value(source)
         return rendered_body(value, given, as_data=as_data or not isinstance(value, str))
-
-
-def _read_first(body: Json) -> tuple[Json, bool]:
-    """What is to be rendered, and whether it is data: a text that is JSON is read before values get into it."""
-    from engine.reading import ReadingError, read_json
-
-    if not isinstance(body, str):
-        return body, True
-    try:
-        return read_json(body), True
-    except ReadingError:
-        return body, False
 
 
 def _items(value: Json) -> list[str]:

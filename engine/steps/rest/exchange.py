@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -35,6 +35,8 @@ class Answer:
     body: bytes
     host: str
     location: str | None = None
+    hops: int = 0
+    """How many redirects were followed to get it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +47,25 @@ class Bounds:
     deadline: float
     max_bytes: int
 
+    @classmethod
+    def of(cls, seconds: float, max_bytes: int) -> Bounds:
+        """Bounds that begin now."""
+        return cls(seconds, monotonic() + seconds, max_bytes)
 
-def exchange(
-    session: requests.Session, request: Request, *, seconds: float, max_bytes: int, verify: bool, follow: bool
-) -> Answer:
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no time left."""
+        return monotonic() >= self.deadline
+
+
+def exchange(session: requests.Session, request: Request, bounds: Bounds, *, verify: bool, follow: bool) -> Answer:
     """The peer's answer, of any status; StepFailed when there is none in time, or it is too large."""
-    bounds = Bounds(seconds, monotonic() + seconds, max_bytes)
-    for _ in range(MAX_HOPS + 1):
+    for hops in range(MAX_HOPS + 1):
         with closing(_send(session, request, bounds, verify)) as response:
             _left(request, bounds)  # Headers that were cut at the deadline look like complete ones.
             location = response.headers.get("Location") if response.status_code in REDIRECTS else None
             if location is None or not follow:
-                return _answer(response, request, location, bounds)
+                return replace(_answer(response, request, location, bounds), hops=hops)
             request = request.redirected(response.status_code, location)
     raise StepFailed(f"{request.method} {request.host}: more than {MAX_HOPS} redirects")
 
@@ -181,7 +190,7 @@ def _explain(error: Exception, request: Request, bounds: Bounds) -> NoReturn:
     from requests import Timeout
     from urllib3.exceptions import TimeoutError as PoolTimeout
 
-    if isinstance(error, Timeout | PoolTimeout) or monotonic() >= bounds.deadline:
+    if isinstance(error, Timeout | PoolTimeout) or bounds.is_over:
         raise StepFailed(_late(request, bounds.seconds)) from error
     deepest: BaseException = error
     while (deeper := deepest.__cause__ or deepest.__context__) is not None:

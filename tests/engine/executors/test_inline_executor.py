@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from threading import Event, Thread
 
 import pytest
@@ -23,6 +24,11 @@ def threads_before():
 
 def state_of(hall, job_id):
     return hall.jobs.get(job_id).state
+
+
+def cancel(hall, claim):
+    hall.in_step(claim.id)
+    hall.jobs.cancel(claim.id, hall.clock.now())
 
 
 def run(executor, claim, observer=None):
@@ -62,15 +68,17 @@ def test_nobody_on_this_host_leaves_jobs_to_it(hall):
 def test_a_cancel_in_the_table_reaches_the_job_while_it_runs(hall, look_each, threads_before):
     look_each(0.05)
     executor = hall.inline()
-    claim = hall.queue(SLOW, owner=executor.owner)
-    canceller = Thread(target=lambda: (hall.in_step(claim.id), hall.jobs.cancel(claim.id, hall.clock.now())))
-    canceller.start()
 
-    outcome = run(executor, claim)
-    canceller.join(10)
+    for _ in range(2):  # The second time it is watched over anew.
+        claim = hall.queue(SLOW, owner=executor.owner)
+        canceller = Thread(target=cancel, args=(hall, claim))
+        canceller.start()
+        outcome = run(executor, claim)
+        canceller.join(10)
 
-    assert outcome.status is Status.CANCELLED
-    until(lambda: threading.active_count() == threads_before)
+        assert outcome.status is Status.CANCELLED
+        until(lambda: executor._watcher is None)
+    until(lambda: threading.active_count() <= threads_before)
 
 
 def test_a_look_that_fails_is_followed_by_another(hall, look_each, caplog):
@@ -133,7 +141,7 @@ def test_running_until_idle_runs_what_is_lost_and_what_is_pending(hall, threads_
     assert [state_of(hall, job) for job in (lost, *jobs)] == [State.FINISHED] * 6
     assert hall.jobs.get(lost).reason == Reason.WORKER_LOST
     assert (hall.data / "tidied.txt").exists()
-    until(lambda: threading.active_count() == threads_before)
+    until(lambda: threading.active_count() <= threads_before)
 
 
 def test_running_until_idle_runs_as_many_at_once_as_there_is_room_for(hall):
@@ -150,6 +158,7 @@ def test_running_until_idle_runs_as_many_at_once_as_there_is_room_for(hall):
     runner.join(10)
 
     assert states == [State.RUNNING, State.RUNNING, State.PENDING, State.PENDING]
+    assert [state_of(hall, job) for job in jobs[2:]] == states[2:]
     assert not runner.is_alive()
 
 
@@ -220,14 +229,17 @@ def test_a_close_waits_for_the_jobs_of_other_threads_and_leaves_nothing(hall, th
     hall.in_step(claim.id)
     server = executor._pool.forkserver_pid
 
+    begun = time.monotonic()
     executor.close()
+    seconds = time.monotonic() - begun
 
     assert hall.jobs.get(claim.id).reason == Reason.SHUTDOWN
+    assert seconds < 10, "no longer than the job takes, and that may be 13 s"
     assert ended.wait(5)
     assert not is_alive(server)
     assert list(hall.owners.iterdir()) == []
     runner.join(5)
-    until(lambda: threading.active_count() == threads_before)
+    until(lambda: threading.active_count() <= threads_before)
 
 
 def test_starting_after_the_close_does_nothing(hall):

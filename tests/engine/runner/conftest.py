@@ -55,7 +55,7 @@ class FakeHost:
     def sync(self) -> None:
         self._note("sync")
 
-    def secret(self, name: str) -> dict[str, str]:
+    def secret(self, name: str, *, fresh: bool = False) -> dict[str, str]:
         self._note(f"secret {name}")
         if name not in self.secrets:
             raise StepFailed(f"secret {name!r} is not in secrets.yml")

@@ -15,7 +15,7 @@ class Keeper:
         self.answer = answer
         self.hidden = []
 
-    def secret(self, name):
+    def secret(self, name, *, fresh=False):
         return self.answer
 
     def hide(self, values, pairs):

@@ -13,7 +13,7 @@ from vault_server import STATUS_BODY, TOKEN, VaultServer, self_signed
 
 from engine.errors import SecretUnavailable
 from engine.secrets.keeper import SecretKeeper
-from engine.secrets.vault import FAILED_SECONDS, Vault
+from engine.secrets.vault import FAILED_SECONDS, RENEWED_SECONDS, Vault
 
 PASSWORD = "canary-password"
 
@@ -434,3 +434,85 @@ def test_a_uri_that_is_not_vaults_is_said_with_its_line(keeper, uri) -> None:
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:8200/v1/kv/x", "https://[::1]:8200/v1/secret/data/a/b?version=2"])
 def test_a_uri_may_have_a_port_and_a_query(keeper, vault, uri) -> None:
     assert "uri must be" not in cause(lambda: keeper(uri).get("snow"))
+
+
+# After a peer's 401
+
+
+def test_a_fresh_read_gets_what_vault_has_now_and_everybody_else_gets_it_too(server, vault) -> None:
+    uri = server.put("secret/data/snow", token="old")
+    vault.read("snow", uri)
+    server.put("secret/data/snow", token="new")
+
+    assert vault.read("snow", uri) == {"token": "old"}
+    assert vault.read("snow", uri, fresh=True) == {"token": "new"}
+    assert vault.read("snow", uri) == {"token": "new"}
+    assert server.asked["secret/data/snow"] == 2
+
+
+def test_many_fresh_askers_are_one_read(server, vault) -> None:
+    uri = server.put("secret/data/snow", token="old")
+    vault.read("snow", uri)
+    server.put("secret/data/snow", token="new")
+    barrier = threading.Barrier(8)
+    values = []
+
+    def ask() -> None:
+        barrier.wait(10)
+        values.append(vault.read("snow", uri, fresh=True))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert values == [{"token": "new"}] * 8
+    assert server.asked["secret/data/snow"] == 2
+
+
+def test_a_peer_that_refuses_on_and_on_costs_one_read_in_five_seconds(server, vault, clock) -> None:
+    uri = server.put("secret/data/snow", token="wrong")
+    vault.read("snow", uri)
+
+    for _ in range(10):
+        vault.read("snow", uri, fresh=True)
+        clock.pass_by(RENEWED_SECONDS / 10)
+    vault.read("snow", uri, fresh=True)
+
+    assert server.asked["secret/data/snow"] == 3
+
+
+def test_a_fresh_read_that_fails_takes_nothing_from_those_who_have_the_kept_value(server, vault, clock) -> None:
+    uri = server.put("secret/data/snow", token="old")
+    vault.read("snow", uri)
+    server.statuses["secret/data/snow"] = 503
+
+    assert cause(lambda: vault.read("snow", uri, fresh=True)) == "secret 'snow' is not available (503)"
+    assert vault.read("snow", uri) == {"token": "old"}
+    clock.pass_by(60)
+    assert cause(lambda: vault.read("snow", uri)) == "secret 'snow' is not available (503)"
+
+
+def test_a_value_read_anew_is_served_for_its_own_time(server, vault, clock) -> None:
+    uri = server.put("secret/data/snow", token="old")
+    vault.read("snow", uri)
+    clock.pass_by(50)
+    vault.read("snow", uri, fresh=True)
+    clock.pass_by(59.9)
+
+    vault.read("snow", uri)
+    assert server.asked["secret/data/snow"] == 2
+    clock.pass_by(0.1)
+    vault.read("snow", uri)
+    assert server.asked["secret/data/snow"] == 3
+
+
+def test_the_value_before_a_fresh_read_stays_masked(server, keeper) -> None:
+    uri = server.put("secret/data/snow", token="canary-old")
+    secrets = keeper(uri)
+    secrets.get("snow")
+    server.put("secret/data/snow", token="canary-new")
+
+    assert secrets.get("snow", fresh=True)["token"] == "canary-new"
+    assert secrets.mask().text("canary-old, canary-new") == "***, ***"

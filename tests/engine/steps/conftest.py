@@ -24,6 +24,8 @@ class FakeRun:
         self.data: dict[str, Any] = {"__input__": {}, **data}
         self.folder = folder
         self.secrets: dict[str, dict[str, str]] = names.get("secrets", {})
+        self.renewed: dict[str, dict[str, str]] = names.get("renewed", {})
+        """What a secret is when it is read anew."""
         self.templates: dict[str, str] = names.get("templates", {})
         self.flows: Callable[[str, Any], SubflowResult] = names.get(
             "flows", lambda path, input: SubflowResult({}, False, [])
@@ -59,10 +61,11 @@ class FakeRun:
     def jq(self, expression: str, value: Any) -> list[Any]:
         return templating.jq_all(expression, value)
 
-    def secret(self, name: str) -> dict[str, str]:
-        if name not in self.secrets:
+    def secret(self, name: str, *, fresh: bool = False) -> dict[str, str]:
+        secrets = self.secrets | self.renewed if fresh else self.secrets
+        if name not in secrets:
             raise StepFailed(f"secret {name!r} is not in secrets.yml")
-        return self.secrets[name]
+        return secrets[name]
 
     def http(self) -> requests.Session:
         return self.session

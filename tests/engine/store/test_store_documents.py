@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from clocks import NOON
 from sqlalchemy import event
 
 from engine.errors import FlowNotFound
 from engine.models.flow import Document
+from engine.models.problem import Problem
 from engine.store.documents import DocumentStore
 
 MAIN = Document("a.yml", "main", "r-main", {"flow:b.yml": "r-b", "template:t.j2": "r-t"})
@@ -73,3 +76,35 @@ def test_a_document_of_a_megabyte_comes_back_whole(documents):
     documents.put([big], NOON)
 
     assert documents.get("r-big") == big
+
+
+# What compiling their expressions found
+
+FAULT = Problem("expression", "step 'a': when: is faulty — ü", "steps.0.when", 2, 3, "mend it")
+
+
+def test_a_verdict_is_kept_with_its_document(documents, database):
+    documents.keep_verdicts([(MAIN, [FAULT]), (LEAF, [])], NOON)
+
+    fresh = DocumentStore(database)
+    assert fresh.verdicts(["r-main", "r-b", "r-c"]) == {"r-main": [FAULT], "r-c": []}
+    assert fresh.get("r-main") == MAIN
+    assert documents.missing([MAIN, LEAF, SUB], NOON) == [SUB]
+
+
+def test_a_document_that_nobody_tried_has_no_verdict_until_somebody_does(documents, database):
+    documents.put(ALL, NOON)
+    assert documents.verdicts([one.revision for one in ALL]) == {}
+
+    DocumentStore(database).keep_verdicts([(MAIN, [])], NOON + timedelta(minutes=1))
+
+    assert documents.verdicts([one.revision for one in ALL]) == {"r-main": []}
+    assert documents.get("r-main") == MAIN
+
+
+def test_a_later_launch_leaves_the_verdict(documents, database):
+    documents.keep_verdicts([(MAIN, [FAULT])], NOON)
+
+    DocumentStore(database).put(ALL, NOON + timedelta(hours=2))
+
+    assert documents.verdicts(["r-main", "r-t"]) == {"r-main": [FAULT]}

@@ -134,7 +134,7 @@ def test_a_worker_to_which_an_answer_is_under_way_is_given_to_nobody_else(stage,
 
 def test_a_keeper_that_breaks_is_an_answer_and_no_end(stage, caplog):
     class Broken(SecretKeeper):
-        def get(self, name):
+        def get(self, name, *, fresh=False):
             raise RuntimeError("a fault of ours")
 
     stage = replace(stage, tools=replace(stage.tools, secrets=Broken(stage.secrets_file)))

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
+
+from engine.store.migrations.kinds import BYTEWISE, key, long_text
 
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
-
-BYTEWISE: dict[str, Any] = {
-    "mysql_engine": "InnoDB",
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-    "mariadb_engine": "InnoDB",
-    "mariadb_charset": "utf8mb4",
-    "mariadb_collate": "utf8mb4_bin",
-}
-
-
-def key(length: int) -> sa.String:
-    """Compared byte by byte: PostgreSQL is told so, MySQL by the table, SQLite does it anyway."""
-    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
-
-
-def long_text() -> sa.Text:
-    return sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
 
 def upgrade() -> None:

@@ -1,0 +1,169 @@
+"""Has the expressions of documents compiled in a job process, and keeps the verdict about each revision.
+
+Compiling may kill the process or never end: then the expression that it was at is the fault, and a fresh process goes
+on behind it. `docs/adr/0009-expressions-are-compiled-once.md` says why, and what is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import monotonic
+from typing import Any, Protocol
+
+from engine.checking.expressions import Code, Source
+from engine.clock import Clock
+from engine.errors import Unavailable
+from engine.executors.children import Child, ChildPool
+from engine.frames import ChannelClosed, readable
+from engine.models.expression import Fault
+from engine.models.flow import Document
+from engine.models.problem import Problem
+
+log = logging.getLogger("octoflow.executor")
+
+EXPRESSION_SECONDS = 5.0
+"""How long one expression may take; most take less than a millisecond."""
+CHECK_SECONDS = 15.0
+"""How long one check may take: somebody waits for it."""
+MAX_CHILDREN = 4
+"""After so many processes that did not survive it, the rest is left to the steps."""
+MAX_KEPT = 2_000
+"""So many verdicts are kept in memory."""
+
+OUT_OF_BOUNDS = "its constants are computed when it is compiled: make what it computes smaller"
+
+
+class Store(Protocol):
+    """Where verdicts outlive a process."""
+
+    def verdicts(self, revisions: Sequence[str]) -> Mapping[str, Sequence[Problem]]: ...
+    def keep_verdicts(self, verdicts: Sequence[tuple[Document, Sequence[Problem]]], now: datetime) -> None: ...
+
+
+@dataclass
+class _Trial:
+    """What became of expressions in processes so far."""
+
+    codes: Sequence[Code]
+    tried: int = 0
+    faults: dict[Code, Fault] = field(default_factory=dict)
+    is_final: bool = True
+
+    @property
+    def is_over(self) -> bool:
+        return self.tried == len(self.codes)
+
+    def hear(self, fault: dict[str, Any] | None) -> None:
+        """The word about the next expression."""
+        if fault is not None:
+            self.faults[self.codes[self.tried]] = Fault(**fault)
+        self.tried += 1
+
+    def blame(self, message: str) -> None:
+        """The next expression ended its process. Another time it may do better, so this is not for keeping."""
+        self.faults[self.codes[self.tried]] = Fault(message, OUT_OF_BOUNDS)
+        self.tried += 1
+        self.is_final = False
+
+
+class ExpressionChecker:
+    """Verdicts about documents' expressions. One that lack of time, memory or processes has spoilt is not kept."""
+
+    def __init__(
+        self, pool: Callable[[], ChildPool], memory_bytes: int, store: Store | None = None, clock: Clock | None = None
+    ) -> None:
+        """`pool` is called when there is something to compile; `memory_bytes` is what a process of it may use."""
+        self._pool = pool
+        self._memory_bytes = memory_bytes
+        self._store = store
+        self._clock = clock or Clock()
+        self._kept: dict[str, Sequence[Problem]] = {}
+
+    def problems(self, sources: Sequence[Source]) -> tuple[dict[str, list[Problem]], bool]:
+        """What does not compile, by revision; and whether that is final, so that nobody need ask again."""
+        codes = {source.document.revision: [each.code for each in source.expressions()] for source in sources}
+        known = self._known([revision for revision, found in codes.items() if found])
+        new = {revision: found for revision, found in codes.items() if found and revision not in known}
+        trial = self._try([*dict.fromkeys(code for found in new.values() for code in found)])
+        judged = [(each, each.problems(trial.faults)) for each in sources if each.document.revision in new]
+        if trial.is_final and judged:
+            self._keep(judged)
+        problems = {revision: list(found) for revision, found in known.items()}
+        problems.update((source.document.revision, found) for source, found in judged)
+        return problems, trial.is_final
+
+    def _known(self, revisions: Sequence[str]) -> dict[str, Sequence[Problem]]:
+        known = {revision: self._kept[revision] for revision in revisions if revision in self._kept}
+        unknown = [revision for revision in revisions if revision not in known]
+        if unknown and self._store is not None:
+            found = self._store.verdicts(unknown)
+            self._remember(found)
+            known.update(found)
+        return known
+
+    def _keep(self, judged: Sequence[tuple[Source, Sequence[Problem]]]) -> None:
+        self._remember({source.document.revision: problems for source, problems in judged})
+        # One whose steps could not all be read has expressions that nobody tried; it is not launched anyhow.
+        whole = [(source.document, problems) for source, problems in judged if source.notes.flow is not None]
+        if self._store is not None and whole:
+            self._store.keep_verdicts(whole, self._clock.now())
+
+    def _remember(self, verdicts: Mapping[str, Sequence[Problem]]) -> None:
+        if len(self._kept) >= MAX_KEPT:
+            self._kept.clear()
+        self._kept.update(verdicts)
+
+    # In a process
+
+    def _try(self, codes: Sequence[Code]) -> _Trial:
+        """Every fault that can be found within the bounds of a check."""
+        trial = _Trial(codes)
+        deadline = monotonic() + CHECK_SECONDS
+        for _ in range(MAX_CHILDREN):
+            if trial.is_over or monotonic() >= deadline:
+                break
+            try:
+                child = self._pool().take()
+            except Unavailable as error:
+                log.warning("expressions could not be compiled: %s", error)
+                break
+            is_clean = False
+            try:
+                is_clean = self._talk(child, trial, deadline)
+            finally:
+                if is_clean:
+                    self._pool().give(child)
+                else:
+                    child.discard()
+        trial.is_final = trial.is_final and trial.is_over
+        return trial
+
+    def _talk(self, child: Child, trial: _Trial, deadline: float) -> bool:
+        """Go through what is left to try with this child; whether it can be used again."""
+        try:
+            child.channel.send(self._message(trial))
+            while readable([child.channel.fileno()], min(EXPRESSION_SECONDS, max(0.0, deadline - monotonic()))):
+                for frame in child.channel.receive_ready():
+                    if frame.head["kind"] == "result":
+                        return bool(frame.head["reusable"])
+                    trial.hear(frame.head["fault"])
+        except ChannelClosed:
+            self._note_death(child.exit_status(1.0), trial)
+            return False
+        if not trial.is_over and monotonic() < deadline:
+            trial.blame(f"it was not compiled within {EXPRESSION_SECONDS:.0f} seconds")
+        return False
+
+    def _message(self, trial: _Trial) -> tuple[dict[str, Any], bytes]:
+        head = {"kind": "check", "memory_bytes": self._memory_bytes, "timeout_seconds": CHECK_SECONDS}
+        return head, json.dumps(trial.codes[trial.tried :]).encode()
+
+    def _note_death(self, exit_status: int | None, trial: _Trial) -> None:
+        """Blame the expression for a death by a signal; anything else, such as our own end, is not its doing."""
+        if exit_status is not None and exit_status < 0 and not trial.is_over:
+            trial.blame(f"the process that compiled it was killed by {signal.Signals(-exit_status).name}")
