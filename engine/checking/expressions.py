@@ -50,7 +50,7 @@ class Source:
         """The faults as problems of this document."""
         told = Notes(self.notes.marked)
         for each in self.expressions():
-            if (fault := faults.get(each.code)) is not None and not told.is_full:
+            if (fault := faults.get(each.code)) is not None:
                 place = self._existing(each.place)
                 what = dotted(place[2:]) if each.template is None else f"template {each.template!r}"
                 told.add("expression", f"step {each.step!r}: {what}: {fault.message}", place, fault.hint)

@@ -63,6 +63,7 @@ class Firer:
                 planned.append(firing)
                 documents.update((document.revision, document) for document in needed)
             except Unavailable as error:  # Left as it is: the next tick may find things better.
+                log.warning("schedule %s cannot launch its flow at present: %s", each.id, error)
                 report.errors.append(f"schedule {each.id}: {error}")
             except Exception as error:
                 log.exception("schedule %s cannot be fired", each.id)
@@ -110,7 +111,9 @@ class Firer:
         report.fired += len(fired.jobs)
         report.missed += fired.missed
         report.skipped += fired.skipped
-        report.errors.extend(f"schedule {id}: {error}" for id, error in fired.failed)
+        for id, error in fired.failed:
+            log.warning("schedule %s cannot launch its flow: %s", id, error)
+            report.errors.append(f"schedule {id}: {error}")
         if fired.missed:
             log.warning("%d due times had no tick in time; the slots of their schedules say more", fired.missed)
 

@@ -13,6 +13,8 @@ AFTER_TICK = timedelta(seconds=75)
 """So long after a tick we go on by ourselves: a minute, and what the next tick may be late."""
 PAUSE_SECONDS = 5.0
 """After something went wrong."""
+STILL_DUE_SECONDS = 0.5
+"""After firing, when something is due all the same: another process holds it, or it cannot be launched at present."""
 
 log = logging.getLogger("octoflow.tick")
 
@@ -77,5 +79,6 @@ class Metronome:
             return (end - now).total_seconds()
         if due <= now:
             self._fire()
-            return 0.0
+            due = self._next_due()
+            return STILL_DUE_SECONDS if due is not None and due <= now else 0.0
         return (due - now).total_seconds()

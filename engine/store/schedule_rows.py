@@ -34,7 +34,8 @@ def read_each(
     except UNREADABLE as error:
         _must_be_about_a_row(error)
     ids = connection.scalars(query.with_only_columns(id), parameters).all()
-    return [_read_one(connection, query.where(id == each), parameters, make, each) for each in ids]
+    each_read = (_read_one(connection, query.where(id == each), parameters, make, each) for each in ids)
+    return [read for read in each_read if read is not None]
 
 
 def to_schedule(row: AnyRow) -> Schedule:
@@ -141,9 +142,10 @@ def _read_one(
     parameters: dict[str, Any],
     make: Callable[[AnyRow], Schedule],
     id: str,
-) -> ReadSchedule:
+) -> ReadSchedule | None:
     try:
-        return make(connection.execute(query, parameters).one())
+        row = connection.execute(query, parameters).first()
+        return None if row is None else make(row)  # None: it was deleted or fired since its id was read.
     except UNREADABLE as error:
         _must_be_about_a_row(error)
         failures = connection.scalar(FAILURES, {"schedule": id})

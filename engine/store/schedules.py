@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -52,7 +53,9 @@ class ScheduleStore:
         return self._database.ask(lambda c: schedule_lists.list_slots(c, id, limit, before))
 
     def delete(self, id: str) -> None:
-        """Delete the schedule with its slots; its jobs stay. ScheduleNotFound."""
+        """Delete the schedule with its slots, however many, in short transactions; its jobs stay. ScheduleNotFound."""
+        while border := self._database.ask(lambda c: slot_pruning.end_of_batch(c, id)):
+            self._delete_slots(id, border)
         self._database.change(lambda c: schedule_changes.delete_schedule(c, id))
 
     def pause(self, id: str) -> None:
@@ -127,16 +130,13 @@ class ScheduleStore:
     def retime(self, next_due: Callable[[Schedule], datetime | None]) -> int:
         """Give a new due time to each schedule whose cron is read in the service's TIMEZONE; how many changed.
 
-        `next_due` is asked outside of any transaction; what is fired or paused meanwhile is left as it is.
+        `next_due` is asked outside of any transaction. What is fired or paused meanwhile is left as it is, and so is a
+        schedule for which it raises ValueError: the tick will say so.
         """
         changed, after = 0, ""
         while page := self._page_by_default_zone(after):
             after = page[-1].id
-            rows = [
-                {"schedule": each.id, "expected": each.next_due, "next": wanted}
-                for each in page
-                if isinstance(each, Schedule) and (wanted := next_due(each)) != each.next_due
-            ]
+            rows = [row for each in page if isinstance(each, Schedule) for row in _retimed(each, next_due)]
             changed += self._retime(rows) if rows else 0
         return changed
 
@@ -148,10 +148,14 @@ class ScheduleStore:
                 deleted += batch
         return deleted
 
+    def _delete_slots(self, id: str, border: datetime) -> None:
+        self._database.change(lambda c: slot_pruning.delete_up_to(c, id, border))
+
     def _fire(self, firings: Sequence[Firing], documents: Sequence[Document], now: datetime) -> Fired:
         missing = self._documents.missing(documents, now)
         fired = self._database.change(lambda c: firing.fire(c, firings, missing, now))
-        self._documents.remember(missing, now)
+        if fired.jobs:  # Else nothing may have been left to launch, and no document was stored.
+            self._documents.remember(missing, now)
         return fired
 
     def _retime(self, rows: Sequence[dict[str, Any]]) -> int:
@@ -164,3 +168,10 @@ class ScheduleStore:
     def list(self, filter: ScheduleFilter, flows: str | None = None) -> list[Schedule]:
         """At most `filter.limit` schedules, oldest first, each with its last slot; of the documents the glob means."""
         return self._database.ask(lambda c: schedule_lists.list_schedules(c, filter, flows))
+
+
+def _retimed(schedule: Schedule, next_due: Callable[[Schedule], datetime | None]) -> Iterator[dict[str, Any]]:
+    with suppress(ValueError):
+        wanted = next_due(schedule)
+        if wanted != schedule.next_due:
+            yield {"schedule": schedule.id, "expected": schedule.next_due, "next": wanted}

@@ -1,4 +1,4 @@
-"""Deleting old slots, those of the oldest due times first, a short transaction at a time."""
+"""Deleting slots, those of the oldest due times first, a short transaction at a time."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ BEYOND_BATCH = BY_DUE_TIME.offset(BATCH)
 OF_DUE_TIME = (
     select(slots.c.schedule_id).where(slots.c.due_time == bindparam("due")).order_by(slots.c.schedule_id).limit(BATCH)
 )
+OF_SCHEDULE = (
+    select(slots.c.due_time).where(slots.c.schedule_id == bindparam("schedule")).order_by(slots.c.due_time).limit(1)
+)
+UP_TO = delete(slots).where(slots.c.schedule_id == bindparam("schedule"), slots.c.due_time <= bindparam("border"))
 BEFORE = delete(slots).where(slots.c.due_time < bindparam("before"))
 SOME_OF_DUE_TIME = delete(slots).where(
     slots.c.due_time == bindparam("due"), slots.c.schedule_id.in_(bindparam("ids", expanding=True))
@@ -36,3 +40,14 @@ def prune_batch(connection: Connection, before: datetime) -> int:
         return connection.execute(BEFORE, {"before": border}).rowcount
     ids = list(connection.scalars(OF_DUE_TIME, {"due": oldest}))
     return connection.execute(SOME_OF_DUE_TIME, {"due": oldest, "ids": ids}).rowcount
+
+
+def end_of_batch(connection: Connection, schedule_id: str) -> datetime | None:
+    """The due time of the schedule's slot that fills a batch, counted from the oldest; None when there are fewer."""
+    border: datetime | None = connection.scalar(OF_SCHEDULE.offset(BATCH - 1), {"schedule": schedule_id})
+    return border
+
+
+def delete_up_to(connection: Connection, schedule_id: str, border: datetime) -> None:
+    """Delete the schedule's slots of due times up to that one."""
+    connection.execute(UP_TO, {"schedule": schedule_id, "border": border})

@@ -77,6 +77,8 @@ def _of_query(query: type[Any] | None) -> Iterator[Object]:
         schema = _schema(plain(hints[each.name]))
         bounds = {"low": "minimum", "high": "maximum"}
         schema |= {bounds[name]: bound for name, bound in each.metadata.items()}
+        if each.name == "path":
+            schema["format"] = "document-path"
         if each.default not in (None, MISSING):
             schema["default"] = each.default
         yield {

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from functools import cache
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+import requests
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from werkzeug.exceptions import HTTPException
@@ -60,20 +62,31 @@ class DescribedClient(FlaskClient):
 
 
 def check(response: Any) -> None:
-    """Hold the answer to the description of the operation that gave it."""
+    """Hold the answer that a test's client got to the description of the operation that gave it."""
     request = response.request
+    _check(request.method, request.path, response.status_code, response.mimetype, response.data)
+
+
+def check_over_network(response: requests.Response, **_: object) -> None:
+    """The same for the answer of a real service; as a hook of a session it looks at each."""
+    method, path = str(response.request.method), unquote(urlsplit(str(response.request.url)).path)
+    media_type = response.headers.get("Content-Type", "").partition(";")[0]
+    _check(method, path, response.status_code, media_type, response.content)
+
+
+def _check(method: str, path: str, status: int, media_type: str, content: bytes) -> None:
     try:
-        operation, _ = _http.every_route().bind("").match(request.path, request.method)
+        operation, _ = _http.every_route().bind("").match(path, method)
     except HTTPException:
         operation = None
-    if operation is None or (response.status_code in (404, 405) and response.json["code"] in ELSEWHERE):
-        assert response.status_code in (404, 405)
-        assert set(response.json) == {"error", "code"}
+    if operation is None or (status in (404, 405) and json.loads(content)["code"] in ELSEWHERE):
+        assert status in (404, 405)
+        assert set(json.loads(content)) == {"error", "code"}
         return
     described = description()["paths"][template(operation.path)][operation.method.lower()]
-    answer = answer_of(described, response.status_code)
-    assert answer is not None, f"{operation.name} answers {response.status_code}, and nobody says that it may"
+    answer = answer_of(described, status)
+    assert answer is not None, f"{operation.name} answers {status}, and nobody says that it may"
     if "content" in answer:
-        assert response.mimetype in answer["content"]
-    if response.mimetype == "application/json" and request.method != "HEAD":
-        validator(operation.name, response.status_code).validate(response.json)
+        assert media_type in answer["content"]
+    if media_type == "application/json" and method != "HEAD":
+        validator(operation.name, status).validate(json.loads(content))

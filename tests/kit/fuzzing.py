@@ -29,7 +29,7 @@ _units = strategies.sampled_from("hdw")
 _moments = strategies.datetimes().map(lambda moment: moment.replace(year=max(moment.year, 1971)).isoformat())
 
 FORMATS = {
-    "document-path": _known | _unknown,
+    "document-path": _known | _known | _known | _unknown,
     "cron": _fields | strategies.sampled_from(["@hourly", "@daily", "0 6 * * mon-fri"]),
     "time-zone": strategies.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"]),
     "lifetime": strategies.tuples(strategies.integers(1, 999), _units).map(lambda life: f"{life[0]}{life[1]}"),

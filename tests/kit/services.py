@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import requests
+from described import check_over_network
 
 TOKEN = "a-token-for-this-test-run"
 BIN = Path(sys.executable).parent
@@ -32,6 +33,7 @@ class Service:
         self.log = data.parent / f"service-{port}.log"
         self.session = requests.Session()
         self.session.headers["Authorization"] = f"Bearer {TOKEN}"
+        self.session.hooks["response"].append(check_over_network)
         self.launched: list[str] = []
         """The ids that launches were answered with."""
         with self.log.open("wb") as log:

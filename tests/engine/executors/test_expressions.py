@@ -202,6 +202,17 @@ def test_a_process_that_survived_is_used_again_and_one_that_did_not_is_gone() ->
         pool.close()
 
 
+def test_a_process_that_took_much_memory_is_not_used_for_a_job() -> None:
+    pool = ChildPool(2)
+    try:
+        verdict = judge(ExpressionChecker(lambda: pool, MEMORY), program("large", '"x" * 210000000 == "y"'))
+
+        assert verdict == ([], True)
+        assert list(pool.pids()) == []
+    finally:
+        pool.close()
+
+
 # What is kept
 
 

@@ -171,6 +171,19 @@ def test_a_data_folder_that_is_away_leaves_the_due_time_to_the_next_tick():
     assert report.errors == ["schedule a: The folder is away."]
 
 
+def test_a_launch_that_fails_is_logged_where_nobody_reads_the_answer(caplog):
+    def make_job(schedule):
+        if schedule.id == "gone":
+            raise FlowNotFound("There is no flow 'gone.yml'.")
+        raise StorageDown("The folder is away.")
+
+    fire(Table(schedule("gone"), schedule("away")), make_job)
+
+    logged = [record.getMessage() for record in caplog.records]
+    assert any("gone" in line and "There is no flow 'gone.yml'." in line for line in logged)
+    assert any("away" in line and "The folder is away." in line for line in logged)
+
+
 def test_a_database_that_is_down_ends_the_tick():
     table = Table(schedule("a"))
     table.failure = DatabaseDown("The database is away.")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import delete, select, text
 
 from engine.errors import DatabaseRefused
 from engine.models.schedule import BrokenSchedule, ScheduleFilter, ScheduleSource
+from engine.store.schedule_rows import read_each, to_schedule
+from engine.store.tables import schedules as schedules_table
 
 BREAKS = {
     "an unknown word": "overlap = 'perhaps'",
@@ -64,6 +66,25 @@ def test_a_broken_schedule_says_so_when_it_is_asked_for_and_can_be_put_off_and_d
     assert schedules.due(bad.next_due, 10) == []
     schedules.delete(bad.id)
     assert schedules.count(ScheduleFilter()) == 0
+
+
+def test_one_that_is_deleted_while_the_broken_one_is_looked_for_is_left_out(database, timetable):
+    good, bad, gone = (timetable.add(f"{name}.yml") for name in "abc")
+    looks = []
+
+    def read(row):
+        if row.id == bad.id:
+            looks.append(row.id)
+            if len(looks) == 2:  # By itself: the ids of all have been read.
+                connection.execute(delete(schedules_table).where(schedules_table.c.id == gone.id))
+            raise ValueError("broken")
+        return to_schedule(row)
+
+    with database.write() as connection:
+        query = select(schedules_table).order_by(schedules_table.c.id)
+        found = read_each(connection, query, {}, read)
+
+    assert [each.id for each in found] == [good.id, bad.id]
 
 
 def test_a_slot_that_cannot_be_read_hides_no_other_schedule(database, schedules, timetable):

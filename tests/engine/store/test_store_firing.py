@@ -53,6 +53,18 @@ def test_documents_are_stored_with_the_jobs(timetable, documents):
     assert documents.get("r1") == document
 
 
+def test_documents_of_a_firing_that_came_to_nothing_are_stored_with_the_next(schedules, timetable, documents):
+    schedule = timetable.add()
+    document = Document("hello.yml", "text", "r1")
+    schedules.pause(schedule.id)
+    assert timetable.schedules.fire([timetable.firing(schedule)], [document], schedule.next_due) == Fired()
+
+    schedules.resume(schedule.id, schedule.last_due, schedule.next_due, [])
+    timetable.tick(documents=(document,))
+
+    assert documents.get("r1") == document
+
+
 def test_due_times_without_a_job_get_their_slots(schedules, timetable):
     schedule = timetable.add()
     now = schedule.next_due + 9 * timetable.minute

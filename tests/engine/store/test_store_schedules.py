@@ -243,6 +243,37 @@ def test_what_is_fired_while_times_are_reckoned_anew_is_left_as_it_is(schedules,
     assert schedules.get(schedule.id).next_due == NOW + 2 * MINUTE
 
 
+def test_a_schedule_whose_times_cannot_be_reckoned_stays_as_it_is_and_stops_no_other(schedules, timetable):
+    bad, good = (timetable.add(f"{name}.yml", timing=Timing(NOW, cron="0 6 * * *")) for name in ("bad", "good"))
+
+    def next_due(each):
+        if each.id == bad.id:
+            raise ValueError("the cron cannot be read")
+        return each.next_due + timedelta(hours=2)
+
+    assert schedules.retime(next_due) == 1
+    assert schedules.get(bad.id).next_due == bad.next_due
+    assert schedules.get(good.id).next_due == good.next_due + timedelta(hours=2)
+
+
+def test_a_schedule_with_very_many_slots_is_deleted_in_short_transactions(database, schedules, timetable, monkeypatch):
+    monkeypatch.setattr("engine.store.slot_pruning.BATCH", 2)
+    gone, kept = timetable.add("a.yml"), timetable.add("b.yml")
+    for _ in range(5):
+        timetable.tick()
+    deleted = []
+    event.listen(
+        database.engine, "after_cursor_execute", lambda _c, cursor, sql, *_: deleted.append((sql[:18], cursor.rowcount))
+    )
+
+    schedules.delete(gone.id)
+
+    assert [count for sql, count in deleted if sql == "DELETE FROM slots "] == [2, 2]
+    assert len(schedules.slots(kept.id, 10)) == 5
+    with pytest.raises(ScheduleNotFound):
+        schedules.get(gone.id)
+
+
 def test_old_slots_go_and_the_others_stay(schedules, timetable, monkeypatch):
     monkeypatch.setattr("engine.store.slot_pruning.BATCH", 2)
     a, b = timetable.add("a.yml"), timetable.add("b.yml")
