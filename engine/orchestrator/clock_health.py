@@ -9,7 +9,7 @@ from engine.models.times import format_time
 from engine.orchestrator.parts import Parts
 
 LAST_TICK = "tick"
-"""The mark that every good tick renews."""
+"""The mark that every tick renews that came through to its end."""
 SILENCE = timedelta(minutes=3)
 """So long a clock that ticks once a minute may be unheard."""
 KNOWN_SECONDS = 1.0

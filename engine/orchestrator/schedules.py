@@ -105,7 +105,10 @@ class ScheduleVerbs(Parts):
 
         schedule = self._schedules.get(id)
         if schedule.is_paused:
-            decision = resumed(schedule, self._zone_of(schedule.timing), self.clock.now())
+            try:
+                decision = resumed(schedule, self._zone_of(schedule.timing), self.clock.now())
+            except (KeyError, ValueError, OSError) as error:
+                raise RequestInvalid(f"The schedule {id} has times that cannot be read: {error}.") from error
             self._schedules.resume(id, decision.last_due, decision.next_due, decision.slots)
             self._schedules_changed()
         return self.schedule(id)

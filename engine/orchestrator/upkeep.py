@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from engine.models.job import JobFilter, State
 from engine.models.tick import TickReport
 from engine.orchestrator.audit import AuditVerbs
 from engine.orchestrator.autostart import AutostartVerbs
+from engine.orchestrator.clock_health import LAST_TICK
 
 if TYPE_CHECKING:
     from engine.scheduler.metronome import Metronome
@@ -31,9 +32,6 @@ class UpkeepVerbs(AutostartVerbs, AuditVerbs):
     """The tick and its stages."""
 
     _started = False
-    _tidied: datetime | None = None
-    _pruned_up_to: str | None = None
-    """The flow whose jobs the last tick counted last."""
 
     def tick(self) -> TickReport:
         """Do what time asks for; DatabaseDown when the database cannot be reached."""
@@ -92,7 +90,9 @@ class UpkeepVerbs(AutostartVerbs, AuditVerbs):
         self._executor.nudge(report.dispatched)
 
     def _follow_config(self, report: TickReport) -> None:
-        report.errors.extend(self.reconcile())
+        for problem in self.reconcile():
+            log.warning("%s", problem)
+            report.errors.append(problem)
 
     def _wake(self, report: TickReport) -> None:
         """Jobs that wait for a lock are woken by whoever frees it; this finds those that nobody woke."""
@@ -109,9 +109,10 @@ class UpkeepVerbs(AutostartVerbs, AuditVerbs):
         )
         report.pruned = self._jobs.prune(ended, failed, PRUNE_ROWS)
         if settings.retention_jobs_per_flow:
-            deleted, self._pruned_up_to = self._jobs.prune_flows(
-                settings.retention_jobs_per_flow, self._pruned_up_to, PRUNE_FLOWS
-            )
+            done = self._marks.text("pruned_up_to")
+            deleted, now_done = self._jobs.prune_flows(settings.retention_jobs_per_flow, done, PRUNE_FLOWS)
+            if now_done != done:
+                self._marks.mark("pruned_up_to", text=now_done)
             report.pruned += deleted
         if ended is not None:
             self._schedules.prune_slots(ended, PRUNE_ROWS)
@@ -119,16 +120,16 @@ class UpkeepVerbs(AutostartVerbs, AuditVerbs):
 
     def _tidy(self, _report: TickReport) -> None:
         """Once an hour: remove documents without jobs, and what killed writers left in the data folder."""
-        now = self.clock.now()
-        if self._tidied is None or now - self._tidied > HOUR:
+        now, last = self.clock.now(), self._marks.marked("tidied")
+        if last is None or abs(now - last) > HOUR:
             from engine.files import Root
 
-            self._tidied = now
+            self._marks.mark("tidied", time=now)
             self._jobs.prune_documents(now - DOCUMENTS_KEPT, PRUNE_ROWS)
             Root(self.settings.data_path, max_bytes=0).sweep_temporary(now - HOUR)
 
     def _mark_tick(self, _report: TickReport) -> None:
-        self._marks.mark("tick", time=self.clock.now())
+        self._marks.mark(LAST_TICK, time=self.clock.now())
 
     def _schedules_changed(self) -> None:
         if "_metronome" in self.__dict__:

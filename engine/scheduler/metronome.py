@@ -14,7 +14,7 @@ AFTER_TICK = timedelta(seconds=75)
 PAUSE_SECONDS = 5.0
 """After something went wrong."""
 STILL_DUE_SECONDS = 0.5
-"""After firing, when something is due all the same: another process holds it, or it cannot be launched at present."""
+"""After firing, when the same is still due: another process holds it, or its flow cannot be launched at present."""
 
 log = logging.getLogger("octoflow.tick")
 
@@ -79,6 +79,6 @@ class Metronome:
             return (end - now).total_seconds()
         if due <= now:
             self._fire()
-            due = self._next_due()
-            return STILL_DUE_SECONDS if due is not None and due <= now else 0.0
+            first_left = self._next_due()
+            return STILL_DUE_SECONDS if first_left is not None and first_left <= due else 0.0
         return (due - now).total_seconds()

@@ -68,7 +68,7 @@ ABORTED = "step 'eat': the job's process was killed by SIGABRT, as jq does when 
     ("expression", "timeout_seconds", "reason", "sentence"),
     [
         ("def f: 1+f; f", 60, "limit", ABORTED),
-        ('"x" * 2000000000', 60, "limit", ABORTED),
+        ('"x" | . * 2000000000', 60, "limit", ABORTED),
         ("[range(1e9)]", 60, "limit", ABORTED),
         ("last(range(infinite))", 2, "timeout", "The job timed out after 2 seconds."),
     ],
@@ -86,6 +86,25 @@ def test_a_jq_that_eats_its_process_costs_its_own_job_only(data, start, expressi
     assert (job["status"], job["reason"]) == ("failed", reason)
     assert job["errors"] == [{"step": "eat", "type": "jq", "error": sentence}]
     assert service.run("good.yml")["status"] == "success"
+
+
+def test_a_jq_that_eats_the_process_that_compiles_it_is_refused_and_nobody_else_notices(data, start):
+    flow(data, "evil.yml", "name: evil\nsteps:\n  - {name: eat, type: jq, jq: {expression: '\"x\" * 2000000000'}}\n")
+    flow(data, "good.yml", "name: good\nsteps:\n  - {name: v, type: jq, jq: {expression: 1 + 1}}\n")
+    service = start(JOB_MEMORY_MB="256")
+    workers = service.workers()
+
+    answers = [service.post("/api/jobs", {"path": "evil.yml"}) for _ in range(3)]
+    schedule = service.post("/api/schedules", {"path": "evil.yml", "every_seconds": 60})
+
+    assert [answer.status_code for answer in (*answers, schedule)] == [400] * 4
+    [problem] = schedule.json()["details"]
+    assert (problem["code"], problem["path"], problem["line"]) == ("expression", "steps.0.jq.expression", 3)
+    assert "killed by SIGABRT" in problem["message"]
+    assert service.run("good.yml")["result"]["v"] == 2
+    assert workers
+    assert service.workers() == workers
+    assert all("/jq." not in Path(f"/proc/{pid}/maps").read_text() for pid in workers)
 
 
 def test_a_killed_service_takes_its_jobs_along_and_the_next_tick_closes_them(data, start):

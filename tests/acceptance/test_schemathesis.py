@@ -23,6 +23,7 @@ deterministic = {str(not TRIES).lower()}
 
 [phases.stateful]
 max-steps = 10
+inference.algorithms = ["location-headers"]
 
 [checks]
 # A URL that is too long is refused by the server, with 414.
@@ -50,6 +51,9 @@ def test_what_a_service_answers_is_what_it_says_of_itself(data, start, tmp_path)
     print(run.stdout[-2000:])
     assert run.returncode == 0, "\n".join(line[:500] for line in run.stdout.splitlines()) + run.stderr[-2000:]
     assert re.search(r"Selected: (\d+)/\1\n\s+Tested: \1\n", run.stdout), run.stdout
+    followed = re.search(r"(\d+) covered /", run.stdout)
     assert asked
     assert int(asked[1]) > 1_000
+    assert followed, "no link from a launch to its job was followed"
+    assert int(followed[1]) > 5
     assert "Traceback" not in service.text()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import pytest
+from peers import peer, send
 from services import TOKEN, flow
 
 PASSWORD = "canary/pass word+1&"
@@ -17,40 +16,21 @@ BEARER = "canary-bearer-3"
 USER = "canary-user"
 
 
-class Echo(BaseHTTPRequestHandler):
+@pytest.fixture
+def echo():
     """Answers with everything it was told, secrets included."""
 
-    seen: list[dict[str, str]] = []
-
-    def do_GET(self):
-        headers = dict(self.headers)
-        Echo.seen.append(headers)
+    def answer(handler):
+        headers = dict(handler.headers)
         basic = headers.get("Authorization", "").removeprefix("Basic ")
         body = {"headers": headers, "again": quote(basic), "decoded": PASSWORD, "key": API_KEY, "list": [BEARER]}
-        content = json.dumps(body).encode()
-        self.send_response(500 if self.path.startswith("/broken") else 200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        send(handler, 500 if handler.path.startswith("/broken") else 200, body)
 
-    def log_message(self, *_):
-        pass
+    with peer(answer) as made:
+        yield made
 
 
-@pytest.fixture
-def peer():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    Echo.seen.clear()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def test_no_canary_is_in_any_byte_that_stays(data, start, peer):
+def test_no_canary_is_in_any_byte_that_stays(data, start, echo):
     (data / "secrets.yml").write_text(
         json.dumps(
             [
@@ -62,7 +42,7 @@ def test_no_canary_is_in_any_byte_that_stays(data, start, peer):
     )
     steps = "".join(
         f"  - name: call {name}{path}\n    type: rest\n    ignore_errors: ['.*']\n"
-        f"    rest: {{uri: '{peer}/{path}', authentication: {{type: {kind}, secret: {name}}}}}\n"
+        f"    rest: {{uri: '{echo.url}/{path}', authentication: {{type: {kind}, secret: {name}}}}}\n"
         for name, kind in (("basic", "basic"), ("key", "api-key"), ("bearer", "token"))
         for path in ("fine", "broken")
     )
@@ -83,9 +63,9 @@ def test_no_canary_is_in_any_byte_that_stays(data, start, peer):
     kept |= {f"answer {n}": text.encode() for n, text in enumerate(answers)}
 
     assert job["status"] == "failed", job
-    assert len(Echo.seen) == 6
+    assert len(echo.asked) == 6
     sent = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-    assert Echo.seen[0]["Authorization"] == f"Basic {sent}"
+    assert echo.asked[0].headers["Authorization"] == f"Basic {sent}"
     forms = [TOKEN, sent, BEARER]
     for secret in (PASSWORD, API_KEY, BEARER):
         forms += [

@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import gc
 import json
-import threading
 import time
 import warnings
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from peers import peer, send
 from services import flow
 from vault_server import STATUS_BODY, TOKEN, VaultServer
 
@@ -25,36 +24,16 @@ UNUSED = "canary-unused-3"
 REAL_TOKEN = "hvs.octoflow-test-root"
 
 
-class Echo(BaseHTTPRequestHandler):
+@pytest.fixture
+def echo():
     """Answers with its headers, and from the second time on, with everything that was read from Vault by then."""
 
-    seen: list[dict[str, str]] = []
+    def answer(handler):
+        again = [PASSWORD, API_KEY, UNUSED, TOKEN] if len(made.asked) > 1 else [PASSWORD, UNUSED, TOKEN]
+        send(handler, 200, {"headers": dict(handler.headers), "again": again})
 
-    def do_GET(self):
-        headers = dict(self.headers)
-        Echo.seen.append(headers)
-        again = [PASSWORD, API_KEY, UNUSED, TOKEN] if len(Echo.seen) > 1 else [PASSWORD, UNUSED, TOKEN]
-        content = json.dumps({"headers": headers, "again": again}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def peer():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    Echo.seen.clear()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with peer(answer) as made:
+        yield made
 
 
 @pytest.fixture
@@ -64,12 +43,12 @@ def vault():
     server.close()
 
 
-def step(peer: str, secret: str, kind: str) -> str:
-    options = f"{{uri: '{peer}/', authentication: {{type: {kind}, secret: {secret}}}}}"
+def step(url: str, secret: str, kind: str) -> str:
+    options = f"{{uri: '{url}/', authentication: {{type: {kind}, secret: {secret}}}}}"
     return f"  - {{name: {secret}, type: rest, rest: {options}}}\n"
 
 
-def test_a_flow_uses_secrets_from_vault_and_none_of_them_stays(data, start, peer, vault):
+def test_a_flow_uses_secrets_from_vault_and_none_of_them_stays(data, start, echo, vault):
     both = vault.put("secret/data/both", login=f"robert:{PASSWORD}", more={"unused": UNUSED})
     plain = vault.put("secret/data/plain", key="X-Api-Key", value=API_KEY)
     refused = vault.uri("secret/data/refused")
@@ -83,13 +62,13 @@ def test_a_flow_uses_secrets_from_vault_and_none_of_them_stays(data, start, peer
     ]
     (data / "secrets.yml").write_text(json.dumps(secrets))
     steps = (
-        step(peer, "both", "basic")
-        + step(peer, "plain", "api-key")
-        + step(peer, "both", "basic").replace("name: both", "name: once more")
+        step(echo.url, "both", "basic")
+        + step(echo.url, "plain", "api-key")
+        + step(echo.url, "both", "basic").replace("name: both", "name: once more")
     )
     flow(data, "good.yml", f"name: good\nsteps:\n{steps}  - {{name: show, type: debug, debug: {{type: json}}}}\n")
-    flow(data, "refused.yml", f"name: refused\nsteps:\n{step(peer, 'refused', 'token')}")
-    flow(data, "odd.yml", f"name: odd\nsteps:\n{step(peer, 'odd', 'basic')}")
+    flow(data, "refused.yml", f"name: refused\nsteps:\n{step(echo.url, 'refused', 'token')}")
+    flow(data, "odd.yml", f"name: odd\nsteps:\n{step(echo.url, 'odd', 'basic')}")
     service = start(LOG_LEVEL="DEBUG", HASHICORP_VAULT_TOKEN=TOKEN)
 
     jobs = [service.run(f"{name}.yml") for name in ("good", "refused", "odd")]
@@ -99,8 +78,8 @@ def test_a_flow_uses_secrets_from_vault_and_none_of_them_stays(data, start, peer
     good, refused_job, odd = jobs
     assert good["status"] == "success", good
     sent = base64.b64encode(f"robert:{PASSWORD}".encode()).decode()
-    assert [headers.get("Authorization") for headers in Echo.seen] == [f"Basic {sent}", None, f"Basic {sent}"]
-    assert Echo.seen[1]["X-Api-Key"] == API_KEY
+    assert [asked.headers.get("Authorization") for asked in echo.asked] == [f"Basic {sent}", None, f"Basic {sent}"]
+    assert echo.asked[1].headers["X-Api-Key"] == API_KEY
     assert vault.asked["secret/data/both"] == 1
     assert refused_job["errors"][0]["error"] == "step 'refused': secret 'refused' is not available (403)"
     assert odd["errors"][0]["error"].endswith("'odd' is not available: its jq_expression fails on what Vault gave")

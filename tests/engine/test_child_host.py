@@ -179,6 +179,14 @@ def test_a_secret_is_asked_for_by_its_name(host, pair):
     assert pair[0].receive().head == {"kind": "secret", "name": "key", "fresh": False}
 
 
+def test_a_secret_that_was_refused_is_asked_for_anew(host, pair):
+    pair[0].send(({"secret": {"type": "token", "token": "t"}}, b""))
+
+    host.secret("key", fresh=True)
+
+    assert pair[0].receive().head == {"kind": "secret", "name": "key", "fresh": True}
+
+
 def test_what_is_to_be_masked_is_said_and_waited_for(host, pair):
     pair[0].send(({}, b""))
 

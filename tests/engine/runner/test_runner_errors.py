@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from engine.runner.flow import MAX_ERROR
+
 FAILS = {"name": "bad", "type": "set_fact", "set_fact": {"value": "{{ not_there }}"}}
 AFTER = {"name": "after", "type": "set_fact", "set_fact": {"value": 1}}
 
@@ -127,6 +129,20 @@ def test_a_fault_that_nobody_foresaw_is_an_error_of_its_step(run, monkeypatch):
     ran = run([AFTER])
 
     assert ran.error == "step 'after': unexpected ZeroDivisionError: division by zero"
+
+
+def test_its_sentence_is_cut_like_any_other(run, monkeypatch):
+    from engine.steps.set_fact import SetFact
+
+    def fault(self, run):
+        raise ValueError("x" * 100_000)
+
+    monkeypatch.setattr(SetFact, "run", fault)
+    ran = run([AFTER])
+
+    assert ran.error.startswith("step 'after': unexpected ValueError: xxx")
+    assert ran.error.endswith("x... (100023 characters)")
+    assert len(ran.error) < MAX_ERROR + 100
     assert (ran.status, ran.end.reason) == ("failed", "step_error")
 
 

@@ -454,7 +454,9 @@ def test_many_fresh_askers_are_one_read(server, vault) -> None:
     uri = server.put("secret/data/snow", token="old")
     vault.read("snow", uri)
     server.put("secret/data/snow", token="new")
-    barrier = threading.Barrier(8)
+    server.behaviours["secret/data/snow"] = "slow"
+    assert server.came.acquire(timeout=10)
+    barrier = threading.Barrier(9)
     values = []
 
     def ask() -> None:
@@ -464,6 +466,10 @@ def test_many_fresh_askers_are_one_read(server, vault) -> None:
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
+    barrier.wait(10)
+    assert server.came.acquire(timeout=10)
+    assert not server.came.acquire(timeout=0.1), "there was a second read while the first was under way"
+    server.gate.set()
     for thread in threads:
         thread.join(10)
 

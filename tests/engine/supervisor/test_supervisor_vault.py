@@ -49,6 +49,24 @@ def test_a_value_and_what_a_worker_makes_of_it_are_masked(stage):
     assert stage.job(claim).result == {"echo": "***"}
 
 
+def test_a_worker_may_ask_for_a_value_that_is_read_anew(stage, server):
+    answers = []
+
+    def script(peer):
+        answers.append(peer.ask("secret", name="snow")["secret"]["value"])
+        server.put("secret/data/snow", both="bob:later-word")
+        answers.append(peer.ask("secret", name="snow", fresh=False)["secret"]["value"])
+        answers.append(peer.ask("secret", name="snow", fresh=True)["secret"]["value"])
+        peer.log("canary-word, later-word: bob:canary-word, bob:later-word")
+        peer.end()
+
+    claim = stage.claim()
+    stage.supervise(claim, script)
+
+    assert [answer["both"] for answer in answers] == ["bob:canary-word", "bob:canary-word", "bob:later-word"]
+    assert stage.lines(claim) == ["canary-word, later-word: ***, ***"]
+
+
 def test_a_vault_that_fails_is_an_answer_and_no_end(stage, server):
     server.statuses["secret/data/snow"] = 503
     answers = []
