@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from engine.errors import FileMissing
+from engine.errors import FileMissing, StorageDown
 from engine.files import FileStat, Root
 from engine.reading import decode
 from engine.settings import Settings
@@ -46,8 +46,13 @@ class Catalog:
         return status.key, text
 
     def stat(self, path: str) -> FileStat:
-        """A document's key, and what changes when its text does."""
-        return self._flows.stat(path)
+        """A document's key, and what changes when its text does. Raises StorageDown when FLOWS_PATH is not there."""
+        try:
+            return self._flows.stat(path)
+        except FileMissing as error:
+            if not self._flows.folder.is_dir():  # A volume that is away, not a flow that was deleted.
+                raise StorageDown(f"The folder {self._flows.folder} (FLOWS_PATH) is not there.") from error
+            raise
 
     def load(self, path: str) -> tuple[FileStat, str]:
         """A document's text, and the status it was read at."""

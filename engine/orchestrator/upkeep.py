@@ -51,15 +51,17 @@ class UpkeepVerbs(AutostartVerbs, AuditVerbs):
         return report
 
     def _begin_clock(self) -> None:
-        """At a start: schedules as config.yml has them now, and due times as TIMEZONE has them now."""
+        """At a start: schedules and due times as config.yml and TIMEZONE have them now."""
+        self._follow_config(TickReport())
+
+    def _follow_timezone(self) -> None:
+        """Due times as TIMEZONE has them now, for what names no zone of its own."""
         zone = self.settings.timezone
         if self._marks.text("timezone") != zone.key:
             from engine.scheduler.due import next_due
 
             self._schedules.retime(lambda each: next_due(each.timing, zone, each.last_due))
             self._marks.mark("timezone", text=zone.key)
-        for problem in self.reconcile():
-            log.warning("%s", problem)
 
     def _end_clock(self) -> None:
         if "_metronome" in self.__dict__:
@@ -90,6 +92,7 @@ class UpkeepVerbs(AutostartVerbs, AuditVerbs):
         self._executor.nudge(report.dispatched)
 
     def _follow_config(self, report: TickReport) -> None:
+        self._follow_timezone()
         for problem in self.reconcile():
             log.warning("%s", problem)
             report.errors.append(problem)

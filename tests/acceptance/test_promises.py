@@ -114,7 +114,7 @@ def test_a_time_that_names_no_zone_is_meant_in_the_timezone(there, written):
 
 def test_steps_are_executed_in_the_order_of_the_document(data, start):
     names = ["third", "first", "second"]
-    steps = [{"name": name, "type": "set_fact", "set_fact": {"value": "{{ _steps | default(1) }}"}} for name in names]
+    steps = [{"name": name, "type": "set_fact", "set_fact": {"value": 1}} for name in names]
     path = flow(data, "ordered.yml", json.dumps({"name": "ordered", "steps": steps}))
     service = start()
 

@@ -114,7 +114,11 @@ class Rest(Step, type="rest"):
         None,
         description="Sends data as it is instead of `body`: a key, a dotted path, or `.` for the whole of `_data`.",
     )
-    authentication: Authentication | None = Field(None, description="Who the request comes from.")
+    authentication: Authentication | None = Field(
+        None,
+        description="Who the request comes from. After a 401 the secret is read anew, and the request sent once more "
+        "if it has changed.",
+    )
     verify: bool = Field(
         True, description="Whether the peer's TLS certificate is verified; it is logged when it is not."
     )

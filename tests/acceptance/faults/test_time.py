@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from clocks import TestClock
 
+from engine.clock import new_id
 from engine.errors import RequestInvalid
-from engine.models.job import JobFilter, State
+from engine.models.job import JobFilter, NewJob, State
 from engine.models.schedule import Overlap, Slot, Verdict
 from engine.orchestrator import Orchestrator
 from engine.settings import Settings
@@ -257,3 +258,42 @@ def test_row_46_a_restart_keeps_schedules_slots_and_what_is_due(house):
     after.tick_each_minute(1 / 60)
 
     assert after.fired(id) == [MIDDAY + timedelta(hours=hour) for hour in (1, 2)]
+
+
+def test_a_data_folder_that_is_away_costs_no_due_time(house):
+    """Beside row 43: a volume that is not mounted is no deleted flow; the due time waits for it, within its grace."""
+    home = house()
+    id = home.schedule(cron="0 13 * * *")
+    away = home.settings.flows_path.with_name("elsewhere")
+    home.settings.flows_path.rename(away)
+    home.clock.pass_by(3600)
+
+    report = home.engine.tick()
+    away.rename(home.settings.flows_path)
+    home.clock.pass_by(600)
+    again = home.engine.tick()
+
+    assert report.fired == 0
+    assert "FLOWS_PATH" in report.errors[0]
+    assert (again.fired, again.errors) == (1, [])
+    assert home.fired(id) == [MIDDAY + timedelta(hours=1)]
+
+
+def test_ticks_of_processes_of_their_own_go_on_where_the_last_one_ended(tmp_path):
+    """`octoflow tick` begins anew each minute: how far it has pruned is in the database."""
+    settings = Settings(data_path=tmp_path, retention_jobs_per_flow=1)
+    clock = TestClock(MIDDAY)
+    jobs = 0
+    for round in range(3):
+        engine = Orchestrator(settings, clock)
+        if round == 0:
+            for number in range(60):
+                for _ in range(2):
+                    id = new_id(clock.now())
+                    engine._jobs.insert(NewJob(id=id, path=f"{number}.yml", name="f", revision="r"), clock.now())
+                    engine._jobs.cancel(id, clock.now())
+        assert engine.tick().errors == []
+        jobs = engine.count_jobs(JobFilter())
+        engine.close()
+
+    assert jobs == 60
