@@ -167,8 +167,15 @@ def every_route() -> Map:
 
 
 def route(operations: Iterable[Operation]) -> Map:
-    """Which path and method lead to which operation. No redirects: `/api/jobs/` is `/api/jobs`."""
-    rules = [Rule(path, methods=[each.method], endpoint=each) for each in operations for path in each.paths]
+    """Which path and method lead to which operation. No redirects: `/api/jobs/` is `/api/jobs`.
+
+    Not where something is deleted: there the name after the slash may have been forgotten, and all are not meant.
+    """
+    rules = [
+        Rule(path, methods=[each.method], endpoint=each, strict_slashes=each.method == "DELETE")
+        for each in operations
+        for path in each.paths
+    ]
     return Map(rules, strict_slashes=False, merge_slashes=False)
 
 

@@ -61,6 +61,7 @@ class Orchestrator(LockVerbs, UpkeepVerbs, ClockHealthVerbs, AccessVerbs):
     def drain(self) -> None:
         """Take no more jobs and stop those that run, each with its grace; returns at once. All else still answers."""
         self._is_leaving = True
+        self._still_clock()
         if self._lazy_executor is not None:
             self._lazy_executor.drain()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -88,7 +89,9 @@ class AutostartVerbs(ScheduleVerbs):
         file, most = self.settings.config_file, self.settings.max_document_bytes
         wanted = Wanted(file.name)
         try:
-            with file.open("rb") as opened:
+            with open(file, "rb", opener=_without_waiting) as opened:
+                if stat.S_ISFIFO(os.fstat(opened.fileno()).st_mode):  # It would read as an empty file.
+                    raise OSError(None, "it is a pipe, not a file")
                 content = opened.read(most + 1)
             if len(content) <= most:
                 return read_wanted(file.name, decode(content))
@@ -194,3 +197,8 @@ class AutostartVerbs(ScheduleVerbs):
             return all(self._catalog.stat(path) == status for path, status in watched.flows.items())
         except OctoflowError:
             return False
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """An opener that does not wait for a pipe's other end."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -46,7 +46,7 @@ class UpkeepVerbs(AutostartVerbs, AuditVerbs):
             "mark": self._mark_tick,
         }
         report = scheduler.tick(stages, self.clock)
-        if self._started and self.settings.executor == "local":
+        if self._started and not self._is_leaving and self.settings.executor == "local":
             self._metronome.go_on()
         return report
 
@@ -62,6 +62,11 @@ class UpkeepVerbs(AutostartVerbs, AuditVerbs):
 
             self._schedules.retime(lambda each: next_due(each.timing, zone, each.last_due))
             self._marks.mark("timezone", text=zone.key)
+
+    def _still_clock(self) -> None:
+        """Fire no more between ticks; returns at once."""
+        if "_metronome" in self.__dict__:
+            self._metronome.leave()
 
     def _end_clock(self) -> None:
         if "_metronome" in self.__dict__:

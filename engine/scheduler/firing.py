@@ -46,13 +46,20 @@ class Firer:
         """Fire what is due now. One schedule that is broken stops no other: it is in `report.errors`."""
         now = self.clock.now()
         seen: set[str] = set()
-        while fresh := [each for each in self.schedules.due(now, BATCH) if each.id not in seen]:
-            seen.update(each.id for each in fresh)
-            self._fire_batch(fresh, now, report)
+        limit = BATCH
+        while found := self.schedules.due(now, limit):
+            fresh = [each for each in found if each.id not in seen][:BATCH]
+            if fresh:
+                seen.update(each.id for each in fresh)
+                self._fire_batch(fresh, now, report)
+            elif len(found) < limit:
+                break
+            limit = BATCH + len(found) - len(fresh)  # Those that had to be left as they are come first again.
 
     def _fire_batch(self, batch: Sequence[Schedule | BrokenSchedule], now: datetime, report: TickReport) -> None:
         planned: list[Firing] = []
         documents: dict[str, Document] = {}
+        left: list[str] = []
         for each in batch:
             if isinstance(each, BrokenSchedule):
                 log.error("schedule %s cannot be fired: %s", each.id, each.error)
@@ -63,11 +70,13 @@ class Firer:
                 planned.append(firing)
                 documents.update((document.revision, document) for document in needed)
             except Unavailable as error:  # Left as it is: the next tick may find things better.
-                log.warning("schedule %s cannot launch its flow at present: %s", each.id, error)
-                report.errors.append(f"schedule {each.id}: {error}")
+                left.append(f"schedule {each.id}: {error}")
             except Exception as error:
                 log.exception("schedule %s cannot be fired", each.id)
                 self._put_off(each, str(error), now, report)
+        if left:  # One line: this may be asked again twice a second.
+            log.warning("%d schedules cannot launch their flows at present, the first is %s", len(left), left[0])
+            report.errors += left
         try:
             self._write(planned, list(documents.values()), now, report)
         except Unavailable:

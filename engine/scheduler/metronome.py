@@ -50,10 +50,14 @@ class Metronome:
         """A schedule was made or changed."""
         self._changed.set()
 
-    def close(self) -> None:
-        """Fire no more; what is being fired at this moment ends first."""
+    def leave(self) -> None:
+        """Fire no more; returns at once."""
         self._closing = True
         self._changed.set()
+
+    def close(self) -> None:
+        """Fire no more; what is being fired at this moment ends first."""
+        self.leave()
         if self._thread is not None:
             self._thread.join()
 

@@ -279,6 +279,23 @@ def test_a_file_of_other_bytes_or_a_folder_or_too_long_a_one_is_told(engine, con
     assert engine.reconcile() == ["config.yml: the file cannot be read: Is a directory"]
 
 
+def test_a_pipe_in_place_of_the_file_is_told_and_not_waited_for(engine, config, data):
+    config("autostart: [hourly.yml]")
+    engine.reconcile()
+    (data / "config.yml").unlink()
+    os.mkfifo(data / "config.yml")
+
+    with ThreadPoolExecutor(1) as pool:
+        look = pool.submit(engine.reconcile)
+        try:
+            problems = look.result(10)
+        finally:
+            os.close(os.open(data / "config.yml", os.O_RDWR | os.O_NONBLOCK))  # Lets go of whoever waits for it.
+
+    assert problems == ["config.yml: the file cannot be read: it is a pipe, not a file"]
+    assert shown(engine) == [("hourly.yml", "0 * * * *")]
+
+
 def test_a_database_that_is_away_is_no_problem_of_the_file(engine, config, monkeypatch):
     config("autostart: [hourly.yml]")
 

@@ -131,6 +131,16 @@ def test_a_lock_is_released_by_whatever_its_flow_is_called(client, engine, root,
     assert engine.asked[-1] == ("release_lock", flow)
 
 
+@pytest.mark.parametrize("path", ["/api/locks/", "/api/v1/locks/"])
+def test_a_flow_without_a_name_is_not_all_flows(client, path):
+    """As a script sends it whose variable is empty."""
+    answer = client.delete(path)
+
+    assert (answer.status_code, answer.json["code"]) == (405, "method_not_allowed")
+    assert "DELETE" not in answer.headers["Allow"]
+    assert client.get(path).status_code == 200
+
+
 def test_a_lock_that_nobody_holds(client):
     answer = client.delete("/api/locks/nothing")
 
@@ -147,7 +157,7 @@ def test_a_name_that_several_locked_flows_have_is_refused_with_their_paths(clien
     assert "'hello' can be each of a/hello.yml, b/hello.yml: give the path." in answer.json["error"]
 
 
-@pytest.mark.parametrize("place", ["/api/locks", "/api/locks/"])
+@pytest.mark.parametrize("place", ["/api/locks", "/api/v1/locks"])
 def test_all_locks_are_released(client, place):
     answer = client.delete(place)
 

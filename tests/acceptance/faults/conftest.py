@@ -106,6 +106,29 @@ def run(service: Service) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
+def call(run: Any) -> Callable[..., dict[str, Any]]:
+    """Runs one `rest` step; the job."""
+
+    def call(uri: str, **options: Any) -> dict[str, Any]:
+        return run({"name": "call", "type": "rest", "rest": {"uri": uri, **options}})
+
+    return call
+
+
+@pytest.fixture
+def fails(call: Any) -> Callable[..., str]:
+    """The same for a step that must fail; its sentence."""
+
+    def fails(uri: str, **options: Any) -> str:
+        job = call(uri, **options)
+        assert (job["status"], job["reason"]) == ("failed", "step_error"), job
+        (error,) = job["errors"]
+        return str(error["error"])
+
+    return fails
+
+
+@pytest.fixture
 def refuse(service: Service) -> Callable[..., dict[str, Any]]:
     """Launches a document of this text, which must be refused; the answer."""
 

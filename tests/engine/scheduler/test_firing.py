@@ -171,6 +171,21 @@ def test_a_data_folder_that_is_away_leaves_the_due_time_to_the_next_tick():
     assert report.errors == ["schedule a: The folder is away."]
 
 
+def test_those_that_cannot_be_launched_at_present_hold_up_no_other_however_many(caplog):
+    def make_job(schedule):
+        if schedule.id == "well":
+            return NewJob(id="job", path=schedule.path, name="", revision=""), []
+        raise StorageDown("The folder is away.")
+
+    table = Table(*(schedule(f"s{n}") for n in range(BATCH * 2)), schedule("well"))
+
+    report = fire(table, make_job)
+
+    assert [firing.schedule_id for firing in table.fired] == ["well"]
+    assert len(report.errors) == BATCH * 2
+    assert len(caplog.records) <= 4
+
+
 def test_a_launch_that_fails_is_logged_where_nobody_reads_the_answer(caplog):
     def make_job(schedule):
         if schedule.id == "gone":

@@ -147,6 +147,19 @@ def test_what_cannot_be_fired_now_is_tried_again_without_haste(clock, interval, 
     assert min(clock.waits) > 0.1
 
 
+def test_told_to_leave_it_fires_no_more(clock, interval, metronome):
+    clock.end = NOON + timedelta(seconds=25)
+    metronome.go_on()
+    clock.wait_until_idle()
+
+    metronome.leave()
+    clock.end = NOON + timedelta(seconds=60)
+    metronome.go_on()
+    metronome.close()
+
+    assert seconds_after_noon(interval.fired) == [10, 20]
+
+
 def test_nothing_is_fired_before_the_first_tick(interval, metronome):
     metronome.look_again()
     metronome.close()
