@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from posixpath import normpath
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import OctoflowError, RequestInvalid, ScheduleExists, ScheduleNotFound, Unavailable
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("octoflow")
 
 Stamp = tuple[int, ...] | None
+
+REST_SECONDS = 0.3
+"""So long config.yml must stay as it is before anything is removed because of it."""
 
 
 @dataclass
@@ -60,6 +64,9 @@ class AutostartVerbs(ScheduleVerbs):
         present = [each for each in self._schedules.by_source(ScheduleSource.CONFIG) if isinstance(each, Schedule)]
         wanted = self._wanted(bool(present))
         fields = self._fields(wanted, watched)
+        if self._gone(present, wanted, fields) and not self._config_rests(config):
+            self._settled = None
+            return wanted.problems
         is_settled = self._create_and_change(fields, present, wanted)
         self._remove(present, wanted, fields)
         self._settled = watched if is_settled and not wanted.problems else None
@@ -163,13 +170,17 @@ class AutostartVerbs(ScheduleVerbs):
         log.info("schedule %s of %s was changed by %s", schedule.id, schedule.path, self.settings.config_file.name)
 
     def _remove(self, present: list[Schedule], wanted: Wanted, keys: dict[Key, Any]) -> None:
-        from engine.scheduler.autostart import unwanted
-
-        wanted.unclear_paths = {self._canonical(path) for path in wanted.unclear_paths}
-        for schedule in unwanted(present, wanted, keys):
+        for schedule in self._gone(present, wanted, keys):
             with suppress(ScheduleNotFound):
                 self.delete_schedule(schedule.id)
                 log.info("schedule %s of %s was removed: %s lists it no more", schedule.id, schedule.path, wanted.name)
+
+    def _gone(self, present: list[Schedule], wanted: Wanted, keys: dict[Key, Any]) -> list[Schedule]:
+        """The schedules that config.yml wants no more."""
+        from engine.scheduler.autostart import unwanted
+
+        wanted.unclear_paths = {self._canonical(path) for path in wanted.unclear_paths}
+        return unwanted(present, wanted, keys)
 
     def _canonical(self, path: str) -> str:
         try:
@@ -191,6 +202,14 @@ class AutostartVerbs(ScheduleVerbs):
         except OSError:
             return None
         return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+
+    def _config_rests(self, stamp: Stamp) -> bool:
+        """Whether config.yml is a moment later as it was then: one that is just being written lacks what it will have.
+
+        What was removed by mistake would come back without its slots, and running where it was paused.
+        """
+        self.clock.wait(Event(), REST_SECONDS)
+        return self._config_stamp() == stamp
 
     def _flows_are_as_in(self, watched: _Watched) -> bool:
         try:

@@ -279,6 +279,22 @@ def test_a_file_of_other_bytes_or_a_folder_or_too_long_a_one_is_told(engine, con
     assert engine.reconcile() == ["config.yml: the file cannot be read: Is a directory"]
 
 
+@pytest.mark.parametrize("half", ["", "autostart:\n  - hourly.yml\n  - path: quick.yml\n    every_seconds: 6"])
+def test_a_file_that_is_just_being_written_takes_nothing_away(engine, config, data, monkeypatch, half):
+    whole = "autostart:\n  - hourly.yml\n  - path: quick.yml\n    every_seconds: 60\n"
+    config(whole)
+    engine.reconcile()
+    before = engine.schedules(EVERY)
+
+    (data / "config.yml").write_text(half)
+    monkeypatch.setattr(engine.clock, "wait", lambda *_: config(whole))
+
+    assert engine.reconcile() == []
+    assert engine.schedules(EVERY) == before
+    assert engine.reconcile() == []
+    assert engine.schedules(EVERY) == before
+
+
 def test_a_pipe_in_place_of_the_file_is_told_and_not_waited_for(engine, config, data):
     config("autostart: [hourly.yml]")
     engine.reconcile()
