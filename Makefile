@@ -4,8 +4,12 @@ READY := .venv/.ready
 BIN := .venv/bin
 TESTS ?=
 FUZZ ?= 300
+SHORT ?=
+ROWS ?=
+MINUTES ?= 10
+SEED ?=
 
-.PHONY: help demo serve test fuzz check format lint docs bench image-test constraints clean
+.PHONY: help demo serve test fuzz faults soak check format lint docs bench audit image-test constraints clean
 
 help: ## What can be made here
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -17,10 +21,16 @@ serve: $(READY) ## Run the service on data/ (API_PORT, API_TOKEN and DATA_PATH a
 	@sh deploy/serve.sh
 
 test: $(READY) ## Run the tests (TESTS=tests/engine for some of them)
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest $(or $(TESTS),-m "not slow_fault" --numprocesses=3 --dist=loadfile)
 
 fuzz: $(READY) ## Ask a service what its API allows and forbids, at random (FUZZ=300 tries for each operation)
 	@OCTOFLOW_TEST_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/acceptance/test_schemathesis.py
+
+faults: $(READY) ## Bring every fault about that the documents promise to survive, and tell of each whether it did
+	@$(BIN)/python tests/kit/fault_report.py
+
+soak: $(READY) ## Two services under load, killed and starved at random (MINUTES=10, SEED=... for the same choices again)
+	@MINUTES=$(MINUTES) SEED=$(SEED) $(BIN)/python tests/soak
 
 check: lint test ## All that must hold before a commit: format, lint, types, floors, tests
 
@@ -37,8 +47,11 @@ format: $(READY) ## Format the code and mend what the linter can mend
 docs: $(READY) ## Write docs/reference/ from the code
 	@$(BIN)/python docs/generate.py
 
-bench: $(READY) ## Measure, each figure beside its floor
-	@$(BIN)/python benchmarks/bench.py
+bench: $(READY) ## Measure, each figure beside its floor (SHORT=1 in a minute, ROWS="lists steps" some of them)
+	@$(BIN)/python benchmarks/bench.py $(if $(SHORT),--short) $(ROWS)
+
+audit: $(READY) ## Look the versions of constraints.txt up among known vulnerabilities (AUDIT=required fails where no service can be reached)
+	@$(BIN)/python deploy/audit.py
 
 image-test: ## Build the image and run the sample flows in it, where docker, podman or buildah works (PYTHON_IMAGE=... names another base)
 	@sh deploy/image_test.sh || [ $$? = 77 ]

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+from timing import Row
+
 from engine.clock import Clock, to_micros
 from engine.models.schedule import ScheduleFilter
 from engine.orchestrator import Orchestrator
@@ -17,9 +19,6 @@ from engine.settings import Settings
 FLOWS = 1000
 FREE = "name: free {n}\nmax_concurrent: unlimited\nsteps:\n  - {{name: s, type: set_fact, set_fact: {{value: 1}}}}\n"
 DUE_AT_ONCE = 30_000
-
-Row = tuple[str, str, str, float, str]
-"""Figure, measured, floor, ratio, goal."""
 
 
 class HeldClock(Clock):

@@ -192,6 +192,11 @@ def samples(data: Path, peer: Peer) -> list[Sample]:
         sentence = job["result"]["sentence"]
         require(sentence == "Hello, Ada! An octopus has 8 arms.", f"hello.yml said {sentence!r}.")
 
+    def keeps_its_key(job: dict[str, Any]) -> None:
+        sentence = job["result"]["sentence"]
+        require(sentence == "check web1, up to 3 times, with the key ***", f"greet_host.yml said {sentence!r}.")
+        require("a-key-for-the-demo" not in json.dumps(job), "The key is in the job's answer.")
+
     def sends_tickets(job: dict[str, Any]) -> None:
         titles = sorted(ticket["title"][:10] for ticket in peer.tickets)
         require(titles == ["INC0010001", "INC0010003", "INC0010005"], f"The peer received {titles}.")
@@ -216,6 +221,7 @@ def samples(data: Path, peer: Peer) -> list[Sample]:
 
     return [
         Sample("hello.yml", {"name": "Ada"}, "success", greets),
+        Sample("greet_host.yml", {"host": "web1", "api_key": "a-key-for-the-demo"}, "success", keeps_its_key),
         Sample("process_tickets.yml", {"peer_url": peer.url}, "success", sends_tickets),
         Sample("jira_export.yml", {}, "success", exports_issues),
         Sample("nothing_to_do.yml", {}, "exit", ends_early),

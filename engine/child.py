@@ -152,6 +152,10 @@ class ChildHost:
         """Return when these are masked in everything that is kept."""
         self._ask({"kind": "hide", "values": values, "pairs": pairs})
 
+    def hide_inputs(self, values: list[str]) -> None:
+        """Return when these are masked in everything that is kept of this job."""
+        self._ask({"kind": "hide_inputs", "values": values})
+
     def stopping(self) -> None:
         """The word that the stop was heard: `finally_step` comes next."""
         with self._shielded():

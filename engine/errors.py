@@ -2,8 +2,8 @@
 
 OctoflowError
 ├── NotFound      FlowNotFound JobNotFound ScheduleNotFound LockNotFound KeyNotFound FileMissing SecretMissing
-├── Conflict      FlowRunning JobActive JobEnded ScheduleExists LockAmbiguous KeyExists
-├── Invalid       DocumentInvalid RequestInvalid PathRefused TooLarge SettingInvalid DatabaseRefused
+├── Conflict      FlowRunning JobActive JobEnded ScheduleExists LockAmbiguous KeyExists IdempotencyKeyReused
+├── Invalid       DocumentInvalid InputsInvalid RequestInvalid PathRefused TooLarge SettingInvalid DatabaseRefused
 ├── Denied        Unauthenticated Forbidden
 └── Unavailable   DatabaseBusy DatabaseDown StorageDown StorageFull Busy Draining SecretUnavailable ClockSilent
 
@@ -148,6 +148,18 @@ class ScheduleExists(Conflict):
         super().__init__(message, schedule_id=schedule_id)
 
 
+class IdempotencyKeyReused(Conflict):
+    """The Idempotency-Key was used for another request within 24 hours."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used for another request within the last 24 hours: take a new key for each "
+            "thing that is asked for, and the same one only to ask for it again."
+        )
+
+
 class LockAmbiguous(Conflict):
     """More than one locked flow is called so; `paths` says which."""
 
@@ -178,6 +190,19 @@ class DocumentInvalid(Invalid):
         super().__init__(f"{path}{place}: {first.message}{more}", details=[p.to_json() for p in problems])
         self.path = path
         self.problems = list(problems)
+
+
+class InputsInvalid(Invalid):
+    """The data does not fit the inputs that the flow declares; `details` lists everything that does not."""
+
+    code = "inputs_invalid"
+
+    def __init__(self, flow: str, problems: Sequence[tuple[str, str]]) -> None:
+        shown = problems[:20]
+        more = f"; and {len(problems) - 20} more" if len(problems) > 20 else ""
+        sentences = "; ".join(f"`{name}` {message}" for name, message in shown)
+        details = [{"field": name, "message": message} for name, message in shown]
+        super().__init__(f"The inputs of {flow} cannot be used: {sentences}{more}.", details=details)
 
 
 class RequestInvalid(Invalid):
@@ -247,7 +272,7 @@ class StorageFull(Unavailable):
 
 
 class Busy(Unavailable):
-    """As many jobs run in this process as may at once."""
+    """As many jobs run in this process, or as many documents are checked, as may at once."""
 
     code = "busy"
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from engine.errors import Unavailable
 from engine.models.times import format_time
 from engine.settings import Settings
 
@@ -237,6 +238,9 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _trace(record: logging.LogRecord) -> str | None:
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, Unavailable):
+        return f"{type(error).__name__}: {error}"  # A full disk is nobody's bug: its sentence says all there is to do.
     try:
         trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else None
     except Exception:  # noqa: BLE001 - as above

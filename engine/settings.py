@@ -110,6 +110,13 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
+def _file(text: str) -> Path:
+    path = _path(text)
+    if not path.is_file():
+        raise ValueError("must be a file that is there")
+    return path
+
+
 def _under_data(name: str) -> Any:
     return _setting(None, f"`{name}` of the data folder by default.", _path)
 
@@ -120,9 +127,9 @@ def _variable_of(setting: Field[Any], environment: Mapping[str, str]) -> str | N
     return next((name for name in names if name and environment.get(name, "").strip()), None)
 
 
-def environment_with(**variables: str) -> dict[str, str]:
-    """This process's environment with these variables set, for the program that it becomes."""
-    return os.environ | variables
+def set_in_environment(**variables: str) -> None:
+    """Set these variables for the rest of this process's life and for the processes it starts."""
+    os.environ.update(variables)
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,7 @@ class Settings:
         60, "How many seconds a secret from HashiCorp Vault is used before it is read again.", _whole(0, 86_400)
     )
     hashicorp_vault_cacert: Path | None = _setting(
-        None, "A file of certificates that Vault's own is verified with, instead of the public ones.", _path
+        None, "A file of certificates that Vault's own is verified with, instead of the public ones.", _file
     )
     flow_timeout_seconds: int = _setting(
         600, "How long a flow may run when its launch does not say.", _whole(1, 2_592_000)
@@ -200,6 +207,11 @@ class Settings:
         365, "How many days the audit's rows are kept; 0: for ever.", _whole(0, 36_500)
     )
     max_content_length: int = _setting(10_000_000, "The most bytes a request's body may have.", _whole(1, 1 << 30))
+    max_schedule_data_bytes: int = _setting(
+        100_000,
+        "The most bytes of JSON the data of a schedule may have, which each of its jobs gets.",
+        _whole(1, 1 << 30),
+    )
     job_memory_mb: int = _setting(512, "The most memory a job's process may take, in MiB.", _whole(64, 1 << 20))
     max_step_runs: int = _setting(10_000, "The most step runs in one job.", _whole(1, 10_000_000))
     max_flow_depth: int = _setting(10, "How deep sub-flows may be nested.", _whole(1, 100))
@@ -225,6 +237,11 @@ class Settings:
     )
     egress_allow: str | None = _setting(
         None, "The only networks and addresses that flows may reach, comma-separated; all others by default.", _networks
+    )
+    egress_cacert: Path | None = _setting(
+        None,
+        "A file of certificates that those of the hosts that flows call are verified with, instead of the public ones.",
+        _file,
     )
     grace_seconds: int = _setting(10, "How long a `finally_step` may run after a stop.", _whole(1, 3600))
 

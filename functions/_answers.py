@@ -28,6 +28,14 @@ class Accepted(Generic[ValueT]):
 
 
 @dataclass(frozen=True)
+class Found(Generic[ValueT]):
+    """It is there, as this; who has it already, by its ETag, is told so (304)."""
+
+    value: ValueT
+    status: ClassVar[int] = 200
+
+
+@dataclass(frozen=True)
 class Page:
     """Something else than JSON, or JSON that is text already; who has it already is told so (304)."""
 
@@ -43,5 +51,12 @@ class Redirect:
     place: str
 
 
-Outcome = Mapping[str, Any] | Done[Mapping[str, Any]] | Accepted[Mapping[str, Any]] | Page | Redirect
+Outcome = (
+    Mapping[str, Any]
+    | Done[Mapping[str, Any]]
+    | Accepted[Mapping[str, Any]]
+    | Found[Mapping[str, Any]]
+    | Page
+    | Redirect
+)
 """All that an operation may return."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import flask
 
-FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip")
+FORWARDING = re.compile(
+    r"forwarded|via|x-forwarded-.+|x-real-ip|(true-|x-)?(cluster-)?client-ip|\w+-connecting-ip", re.I
+)
 """Headers that a proxy adds: with one of them, the address we see is the proxy's."""
-
 
 SAYING = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
 """Those that say who is behind it; anybody can send them."""
@@ -31,7 +34,7 @@ class Caller:
         return cls(
             token=bearer_token(request.headers.get("Authorization", "")),
             from_loopback=is_loopback(request.remote_addr or "") and _is_own_name(request.host),
-            forwarded=any(name in request.headers for name in FORWARDING),
+            forwarded=is_forwarded(request),
         )
 
 
@@ -40,6 +43,17 @@ def address_of(request: flask.Request) -> str:
     seen = request.remote_addr or "?"
     said = next((text for name in SAYING if (text := request.headers.get(name))), None)
     return seen if said is None else f"{seen} for {said[:100]}"
+
+
+def is_forwarded(request: flask.Request) -> bool:
+    """Whether a proxy may have handed this on.
+
+    nginx, left as it comes, adds no header and puts its own address for Host, but it speaks HTTP/1.0 to us, which
+    clients of today do not.
+    """
+    if request.environ.get("SERVER_PROTOCOL") in ("HTTP/1.0", "HTTP/0.9"):
+        return True
+    return any(FORWARDING.fullmatch(name) for name in request.headers.keys())  # noqa: SIM118  They are pairs otherwise.
 
 
 def bearer_token(header: str) -> str:
@@ -54,6 +68,7 @@ def bearer_token(header: str) -> str:
         return token
 
 
+@lru_cache(1000)
 def is_loopback(address: str) -> bool:
     """Whether this is 127.0.0.0/8, ::1, or the first written as an IPv6 address."""
     try:

@@ -6,9 +6,10 @@ def get_job(engine: Orchestrator, id: str) -> answers.Job:
     '''Everything about one job.'''
 ```
 What such a function takes, it names: `engine`, parts of the path, `body` (a model of engine.models.requests), `query`
-(a frozen dataclass), `change` (for the audit; who takes it writes it down), `here` (the path it was asked at). What it
-returns goes out as JSON, of the type in engine.models.answers that its annotation names. What it raises goes out as an
-error with the status of its kind. functions._answers has what else it may return.
+(a frozen dataclass), `change` (for the audit; who takes it writes it down), `wait` (the seconds that the caller would
+wait), `once` (the caller's Idempotency-Key), `here` (the path it was asked at). What it returns goes out as JSON, of
+the type in engine.models.answers that its annotation names. What it raises goes out as an error with the status of its
+kind. functions._answers has what else it may return.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import flask
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPath
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import Map, PathConverter, Rule
 
 from engine.errors import (
     Conflict,
@@ -39,7 +40,8 @@ from engine.errors import (
     Unavailable,
 )
 from functions import _engine
-from functions._answers import Accepted, Done, Outcome, Page, Redirect
+from functions._answers import Accepted, Done, Found, Outcome, Page, Redirect
+from functions._asking import once_of, wait_of
 from functions._audit import as_made, change_of
 from functions._body import take_body
 from functions._caller import Caller, address_of
@@ -76,6 +78,8 @@ class Operation:
     """One thing a user can ask; `role` is what it takes, None for everybody.
 
     `errors` are the leaves it raises beside those that any operation of its kind may.
+    One for everybody may have `may_know`, the role that lets a caller see more there: it then gets `engine` as such a
+    caller's token reaches it, and None where no token was sent or one of another role.
     """
 
     method: str
@@ -85,6 +89,7 @@ class Operation:
     function: Callable[..., Outcome]
     errors: tuple[type[OctoflowError], ...] = ()
     media: tuple[str, ...] = ("application/json",)
+    may_know: Role | None = None
 
     @property
     def name(self) -> str:
@@ -98,16 +103,16 @@ class Operation:
 
     @property
     def takes_engine(self) -> bool:
-        return self.role is not None or "engine" in self.function.__annotations__
+        return self.may_know is None and (self.role is not None or self.takes("engine"))
 
     @property
     def is_change(self) -> bool:
         """Whether the audit tells of it: all that is no GET, but what a viewer or a clock may do changes nothing."""
         return self.method != "GET" and self.role not in (None, "viewer", "tick")
 
-    @property
-    def takes_change(self) -> bool:
-        return "change" in self.function.__annotations__
+    def takes(self, name: str) -> bool:
+        """Whether its function names this."""
+        return name in self.function.__annotations__
 
     @cached_property
     def body_model(self) -> type[RequestBody] | None:
@@ -143,11 +148,12 @@ def operation(
     status: int = 200,
     errors: Iterable[type[OctoflowError]] = (),
     media: Iterable[str] = ("application/json",),
+    may_know: Role | None = None,
 ) -> Callable[[Callable[..., Outcome]], HttpFunction]:
     """Make this an operation of the API, and a functions-framework target of its own that answers at its full path."""
 
     def decorate(function: Callable[..., Outcome]) -> HttpFunction:
-        made = Operation(method, path, role, status, function, tuple(errors), tuple(media))
+        made = Operation(method, path, role, status, function, tuple(errors), tuple(media), may_know)
         OPERATIONS.append(made)
 
         def target(request: flask.Request) -> flask.Response:
@@ -158,6 +164,12 @@ def operation(
         return target
 
     return decorate
+
+
+class DocumentConverter(PathConverter):
+    """A document's path, slashes included; what ends in `/launch` is the address of a launch, whatever the method."""
+
+    regex = r"[^/].*?(?<!/launch)(?<!/launch/)"
 
 
 @cache
@@ -176,7 +188,7 @@ def route(operations: Iterable[Operation]) -> Map:
         for each in operations
         for path in each.paths
     ]
-    return Map(rules, strict_slashes=False, merge_slashes=False)
+    return Map(rules, strict_slashes=False, merge_slashes=False, converters={"document": DocumentConverter})
 
 
 def serve(request: flask.Request, routes: Map) -> flask.Response:
@@ -225,37 +237,55 @@ def _answer(request: flask.Request, routes: Map) -> flask.Response:
     chosen, arguments = routes.bind("").match(request.path, request.method)
     if any("\0" in str(value) for value in arguments.values()):
         raise NoSuchPath
-    match _outcome(request, chosen, arguments):
+    more: dict[str, str] = {}
+    match _outcome(request, chosen, arguments, more):
         case Done() | Accepted() as done:
-            return _respond(done.value, done.status, done.headers)
+            return _respond(done.value, done.status, {**done.headers, **more})
         case Page(content, media_type, headers):
-            page = flask.Response(content, headers={**HEADERS, **headers}, content_type=media_type)
-            page.add_etag()
-            page.make_conditional(request)
-            return page
+            return _tagged(flask.Response(content, headers={**HEADERS, **headers}, content_type=media_type), request)
+        case Found(value):
+            return _tagged(_respond(value, chosen.status, {"Cache-Control": "private, no-cache"}), request)
         case Redirect(place):
             return flask.Response(status=308, headers={**HEADERS, "Location": place})
         case value:
-            return _respond(value, chosen.status)
+            return _respond(value, chosen.status, more)
 
 
-def _outcome(request: flask.Request, chosen: Operation, arguments: Mapping[str, str]) -> Outcome:
-    """What the operation returns to those who may ask for it."""
+def _tagged(response: flask.Response, request: flask.Request) -> flask.Response:
+    """The response with its ETag; 304 and nothing more to who has it already."""
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+def _outcome(
+    request: flask.Request, chosen: Operation, arguments: Mapping[str, str], headers: dict[str, str]
+) -> Outcome:
+    """What the operation returns to those who may ask for it; `headers` are added to those of the answer."""
     if not chosen.takes_engine:
-        here = {"here": request.path} if "here" in chosen.function.__annotations__ else {}
+        here: dict[str, Any] = {"here": request.path} if chosen.takes("here") else {}
+        if chosen.may_know is not None:
+            here["engine"] = _engine_known_to(request, chosen.may_know)
         return chosen.function(**arguments, **here)
     engine = _engine.PROCESS.get()
     access = _admit(request, engine, chosen.role)
-    reached = engine if access is None or access.flows is None else engine.limited_to(access.flows)
+    reached = _reached(engine, access)
     inputs = _inputs(request, reached, chosen)
     if access is None or not chosen.is_change:
         return chosen.function(**arguments, **inputs)
     change = change_of(chosen.name, access, request, arguments, inputs.get("body"))
-    if chosen.takes_change:
-        return chosen.function(**arguments, **inputs, change=change)
+    if chosen.takes("change"):
+        inputs["change"] = change
+    if seconds := inputs.get("wait"):
+        headers["Preference-Applied"] = f"wait={seconds}"
+    if chosen.takes("once"):
+        inputs["once"] = once_of(request, access, [chosen.name, {**arguments, **request.args}], inputs.get("body"))
     outcome = chosen.function(**arguments, **inputs)
-    made = outcome.value if isinstance(outcome, Done | Accepted) else outcome
-    engine.record(as_made(change, made if isinstance(made, Mapping) else {}))
+    if (once := inputs.get("once")) is not None and once.is_repeat:
+        headers["Idempotent-Replayed"] = "true"
+    elif not chosen.takes("change"):
+        made = outcome.value if isinstance(outcome, Done | Accepted) else outcome
+        engine.record(as_made(change, made if isinstance(made, Mapping) else {}))
     return outcome
 
 
@@ -275,9 +305,23 @@ def _admit(request: flask.Request, engine: Orchestrator, needed: Role | None) ->
     return access
 
 
+def _engine_known_to(request: flask.Request, needed: Role) -> Orchestrator | None:
+    """The engine as the caller's token reaches it; None without one, or with one of a lesser role."""
+    if not request.headers.get("Authorization"):
+        return None
+    engine, caller = _engine.PROCESS.get(), Caller.of(request)
+    access = engine.is_allowed(caller.token, from_loopback=caller.from_loopback, forwarded=caller.forwarded)
+    return _reached(engine, access) if access.role.reaches(needed) else None
+
+
+def _reached(engine: Orchestrator, access: Access | None) -> Orchestrator:
+    """The engine, or as much of it as a limited key reaches."""
+    return engine if access is None or access.flows is None else engine.limited_to(access.flows)
+
+
 def _inputs(request: flask.Request, engine: Orchestrator, chosen: Operation) -> dict[str, Any]:
     """What the function takes beside the parts of its path."""
-    inputs: dict[str, Any] = {"engine": engine} if "engine" in chosen.function.__annotations__ else {}
+    inputs: dict[str, Any] = {"engine": engine} if chosen.takes("engine") else {}
     if chosen.query_type is not None:
         times = Times(engine.settings.timezone, lambda: engine.clock.now())
         inputs["query"] = read_query(chosen.query_type, request.args, times)
@@ -286,6 +330,8 @@ def _inputs(request: flask.Request, engine: Orchestrator, chosen: Operation) -> 
     if chosen.body_model is not None:
         text = take_body(request.environ).read(engine.settings.max_content_length)
         inputs["body"] = chosen.body_model.read(read_object(text))
+    if chosen.takes("wait"):
+        inputs["wait"] = wait_of(request)
     return inputs
 
 

@@ -11,6 +11,9 @@ from engine.errors import RequestInvalid
 DEEPEST = 200
 """How deep arrays and objects may be nested: what we take, every later reader must be able to take as well."""
 
+IN_UTF_8 = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+IN_ASCII = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
 
 def read_object(text: bytes) -> dict[str, Any]:
     """The JSON object in these bytes; RequestInvalid says what is wrong with them."""
@@ -44,9 +47,9 @@ def to_bytes(value: Any) -> bytes:
     A lone surrogate, which UTF-8 cannot carry, goes out as the escape it came in as.
     """
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        return IN_UTF_8.encode(value).encode() + b"\n"
     except UnicodeEncodeError:
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        return IN_ASCII.encode(value).encode() + b"\n"
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from engine.errors import (
     DocumentInvalid,
     FlowNotFound,
     FlowRunning,
+    IdempotencyKeyReused,
+    InputsInvalid,
     JobActive,
     JobEnded,
     JobNotFound,
@@ -27,11 +29,12 @@ from functions._query import bounded
 if TYPE_CHECKING:
     from engine.models import answers
     from engine.models.audit import Change
+    from engine.models.once import Once
     from engine.models.requests import LaunchJob
     from engine.orchestrator import Orchestrator
 
 
-NOT_LAUNCHED = (FlowNotFound, DocumentInvalid, PathRefused, FlowRunning, Busy)
+NOT_LAUNCHED = (FlowNotFound, DocumentInvalid, InputsInvalid, PathRefused, FlowRunning, Busy, IdempotencyKeyReused)
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,15 @@ class DeleteJobs:
 
 
 @operation("POST", "/api/jobs", role=Role.OPERATOR, status=202, errors=NOT_LAUNCHED)
-def launch_job(engine: Orchestrator, body: LaunchJob, change: Change) -> Accepted[answers.Launched] | Done[answers.Job]:
-    """Start a flow and answer at once with its job id; with the whole job where jobs run inline."""
-    job_id = engine.launch(
-        body.path, body.data, timeout_seconds=body.timeout_seconds, priority=body.priority, change=change
+def launch_job(
+    engine: Orchestrator, body: LaunchJob, change: Change, wait: int, once: Once | None
+) -> Accepted[answers.Launched] | Done[answers.Job]:
+    """Start a flow and answer at once with its job id. With the whole job once it has ended: where the caller waits for
+    it, and where jobs run inline."""
+    job_id = engine.made_before(once) or engine.launch(
+        body.path, body.data, timeout_seconds=body.timeout_seconds, priority=body.priority, change=change, once=once
     )
-    return launched(engine, job_id, "jobs/")
+    return launched(engine, job_id, "jobs/", wait)
 
 
 @operation("GET", "/api/jobs", role=Role.VIEWER)
@@ -123,9 +129,14 @@ def delete_jobs(engine: Orchestrator, query: DeleteJobs) -> answers.Deleted:
     return {"deleted": deleted}
 
 
-def launched(engine: Orchestrator, id: str, place: str) -> Accepted[answers.Launched] | Done[answers.Job]:
-    """What a launch comes to: 200 with the job when it has ended, else 202 with its id; `place` is where jobs are."""
-    match engine.ended(id):
+def launched(
+    engine: Orchestrator, id: str, place: str, wait_seconds: int
+) -> Accepted[answers.Launched] | Done[answers.Job]:
+    """What a launch comes to: 200 with the job when it has ended, or does so in time, else 202 with its id.
+
+    `place` is where jobs are.
+    """
+    match engine.ended(id, wait_seconds):
         case None:
             return Accepted({"job_id": id}, {"Location": place + id})
         case job, steps:

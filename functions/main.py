@@ -13,6 +13,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 from functions._http import every_route, serve, serve_nothing
 from functions.audit import list_audit
 from functions.docs import apidocs, docs_file, docs_page, openapi_json
+from functions.documents import get_document, launch_document, list_documents, validate_document
+from functions.flow_schema import flow_schema
 from functions.health import healthz, healthz_tick, readyz
 from functions.jobs import cancel_job, delete_job, delete_jobs, get_job, get_job_logs, launch_job, list_jobs
 from functions.keys import create_key, list_keys, revoke_key
@@ -51,7 +53,9 @@ __all__ = [
     "delete_schedule",
     "docs_file",
     "docs_page",
+    "flow_schema",
     "forecast_schedules",
+    "get_document",
     "get_flow",
     "get_job",
     "get_job_logs",
@@ -59,9 +63,11 @@ __all__ = [
     "get_schedule_slots",
     "healthz",
     "healthz_tick",
+    "launch_document",
     "launch_flow",
     "launch_job",
     "list_audit",
+    "list_documents",
     "list_flows",
     "list_jobs",
     "list_keys",
@@ -75,6 +81,7 @@ __all__ = [
     "resume_schedule",
     "revoke_key",
     "run_tick",
+    "validate_document",
 ]
 
 if flask.has_app_context():

@@ -18,6 +18,7 @@ from functions.schedules import NOT_SCHEDULED
 if TYPE_CHECKING:
     from engine.models import answers
     from engine.models.audit import Change
+    from engine.models.once import Once
     from engine.models.requests import AddFlow, LaunchJob
     from engine.orchestrator import Orchestrator
 
@@ -31,21 +32,22 @@ class ListFlows:
 
 
 @operation("POST", "/api/flows/add", role=Role.EDITOR, status=201, errors=NOT_SCHEDULED)
-def add_flow(engine: Orchestrator, body: AddFlow) -> answers.FlowAdded:
+def add_flow(engine: Orchestrator, body: AddFlow, once: Once | None) -> answers.FlowAdded:
     """Schedule a flow; without `cron` and `every_seconds`, at the times that its own file gives."""
-    id = engine.add_flow(**dict(body)).id
+    id = engine.made_before(once) or engine.add_flow(**dict(body), once=once).id
     return {"flow_id": id, "schedule_id": id}
 
 
 @operation("POST", "/api/flows/launch", role=Role.OPERATOR, status=202, errors=NOT_LAUNCHED)
 def launch_flow(
-    engine: Orchestrator, body: LaunchJob, change: Change
+    engine: Orchestrator, body: LaunchJob, change: Change, wait: int, once: Once | None
 ) -> Accepted[answers.Launched] | Done[answers.Job]:
-    """Start a flow and answer at once with its job id; with the whole job where jobs run inline."""
-    job_id = engine.launch(
-        body.path, body.data, timeout_seconds=body.timeout_seconds, priority=body.priority, change=change
+    """Start a flow and answer at once with its job id. With the whole job once it has ended: where the caller waits for
+    it, and where jobs run inline."""
+    job_id = engine.made_before(once) or engine.launch(
+        body.path, body.data, timeout_seconds=body.timeout_seconds, priority=body.priority, change=change, once=once
     )
-    return launched(engine, job_id, "../jobs/")
+    return launched(engine, job_id, "../jobs/", wait)
 
 
 @operation("GET", "/api/flows", role=Role.VIEWER)

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from engine.errors import DocumentInvalid, FlowNotFound, PathRefused, ScheduleExists, ScheduleNotFound
+from engine.errors import (
+    DocumentInvalid,
+    FlowNotFound,
+    IdempotencyKeyReused,
+    PathRefused,
+    ScheduleExists,
+    ScheduleNotFound,
+)
 from engine.models.access import Role
 from engine.models.schedule import ScheduleFilter
 from engine.models.schedule_view import forecast_json, schedule_json, slot_json
@@ -15,11 +22,12 @@ from functions._query import bounded
 
 if TYPE_CHECKING:
     from engine.models import answers
+    from engine.models.once import Once
     from engine.models.requests import CreateSchedule
     from engine.orchestrator import Orchestrator
 
 
-NOT_SCHEDULED = (FlowNotFound, DocumentInvalid, PathRefused, ScheduleExists)
+NOT_SCHEDULED = (FlowNotFound, DocumentInvalid, PathRefused, ScheduleExists, IdempotencyKeyReused)
 
 
 @dataclass(frozen=True)
@@ -49,9 +57,9 @@ class Foresee:
 
 
 @operation("POST", "/api/schedules", role=Role.EDITOR, status=201, errors=NOT_SCHEDULED)
-def create_schedule(engine: Orchestrator, body: CreateSchedule) -> answers.Scheduled:
+def create_schedule(engine: Orchestrator, body: CreateSchedule, once: Once | None) -> answers.Scheduled:
     """Run a document at the times of a cron expression, or each so many seconds."""
-    return {"schedule_id": engine.create_schedule(**dict(body)).id}
+    return {"schedule_id": engine.made_before(once) or engine.create_schedule(**dict(body), once=once).id}
 
 
 @operation("GET", "/api/schedules", role=Role.VIEWER)

@@ -14,6 +14,7 @@ from kubernetes_schemas import problems
 from engine.settings import Settings
 
 TESTED = {
+    "audit.py": "test_audit.py",
     "cloud_run.sh": "test_deploy_cloud_run.py",
     "cloud_run.yml": "test_deploy_files.py",
     "compose.yml": "test_deploy_files.py",

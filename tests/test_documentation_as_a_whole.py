@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,32 @@ def test_every_error_code_is_in_the_reference() -> None:
 
     assert len(codes) > 20
     assert [code for code in codes if code not in kinds and f"| `{code}` |" not in REFERENCE] == []
+
+
+def test_every_operation_is_in_the_reference() -> None:
+    import functions.main  # noqa: F401  Defines them.
+    from functions._http import OPERATIONS
+
+    page = (DOCS / "reference" / "api.md").read_text()
+    without = [each.name for each in OPERATIONS if f"\n### {each.method} {shown_path(each.path)}\n" not in page]
+
+    assert len(OPERATIONS) > 30
+    assert without == []
+
+
+def shown_path(path: str) -> str:
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path)
+
+
+def test_every_command_is_in_the_readme() -> None:
+    shown = subprocess.run(
+        [Path(sys.executable).with_name("octoflow"), "--help"], capture_output=True, text=True, check=True
+    )
+    commands = set(re.findall(r"^    (\w+) ", shown.stdout, re.MULTILINE))
+    readme = (DOCS.parent / "README.md").read_text()
+
+    assert {"serve", "run", "validate", "jobs"} <= commands
+    assert [name for name in sorted(commands) if not re.search(rf"`octoflow {name}\b", readme)] == []
 
 
 def test_every_reason_of_a_job_is_explained() -> None:

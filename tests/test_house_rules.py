@@ -5,61 +5,20 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from sources import PROJECT, SOURCES, imported_modules, name_of, used_names
 
-PROJECT = Path(__file__).resolve().parent.parent
-SOURCES = sorted(path for folder in ("engine", "functions") for path in (PROJECT / folder).rglob("*.py"))
 MAY_READ_CLOCK_AND_ENVIRONMENT = {"engine/clock.py", "engine/settings.py"}
 RESERVED = re.compile(
     r"^(datetime\.datetime\.(now|utcnow|today)|datetime\.date\.today|time\.(sleep|time|time_ns)|os\.(environb?|getenv|putenv))\b"
 )
 
 
-def name_of(path: Path) -> str:
-    return path.relative_to(PROJECT).as_posix()
-
-
-def imported_names(tree: ast.AST) -> dict[str, str]:
-    """What each imported name of a module stands for, written out: `{"datetime": "datetime.datetime"}`."""
-    names: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                package = alias.name.partition(".")[0]
-                names[alias.asname or package] = alias.name if alias.asname else package
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-    return names
-
-
-def used_names(text: str) -> Iterator[tuple[int, str]]:
-    """Every dotted name that code uses, written out, with its line."""
-    tree = ast.parse(text)
-    known = imported_names(tree)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute | ast.Name):
-            first, _, rest = ast.unparse(node).partition(".")
-            if first in known:
-                yield node.lineno, f"{known[first]}.{rest}".rstrip(".")
-
-
 def clock_and_environment_readers(text: str) -> list[tuple[int, str]]:
     return [(line, name) for line, name in used_names(text) if RESERVED.match(name)]
-
-
-def imported_modules(text: str) -> set[str]:
-    """The top-level packages that a module imports, wherever in it."""
-    modules: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            modules |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            modules.add(node.module.split(".")[0])
-    return modules
 
 
 @pytest.mark.parametrize(
@@ -116,7 +75,8 @@ def test_nothing_is_left_unfinished(path: Path) -> None:
 
 def test_every_installed_package_has_its_version_in_the_constraints() -> None:
     lines = (PROJECT / "constraints.txt").read_text().splitlines()
-    pinned = dict(line.lower().replace("_", "-").split("==") for line in lines if line and not line.startswith("#"))
+    pins = (line.split("==") for line in lines if line and not line.startswith("#"))
+    pinned = {re.sub(r"[-_.]+", "-", name).lower(): version.lower() for name, version in pins}
     not_pinned = {"octoflow", "pip"}
 
     installed = {

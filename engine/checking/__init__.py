@@ -6,23 +6,27 @@ Nothing here compiles an expression, which would be running it: that is for a jo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from engine.catalog import Catalog
 from engine.checking.expressions import Verdicts
+from engine.checking.outline import cut, outline_of
 from engine.checking.structure import check_flow, parse_flow
-from engine.checking.whole import Part, Watched, Whole
+from engine.checking.whole import Part, Reaches, Watched, Whole
 from engine.errors import DocumentInvalid, FileMissing, FlowNotFound, OctoflowError
 from engine.files import FileStat
+from engine.models.document import Look
 from engine.models.flow import Document, Flow
 from engine.models.problem import Problem
 from engine.reading import ReadingError
 
-__all__ = ["CheckedDocument", "Checker", "check_flow", "parse_flow"]
+__all__ = ["CheckedDocument", "Checker", "Reaches", "check_flow", "parse_flow"]
 
 MAX_KEPT = 10_000
 MAX_KEPT_CHARACTERS = 50_000_000
+LONGEST = 2_000
+"""The most characters of a sentence about a document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +60,17 @@ class Checker:
     """Checks the catalog's documents. A verdict is kept until one of its files changes."""
 
     def __init__(self, catalog: Catalog, *, max_depth: int = 100, verdicts: Verdicts | None = None) -> None:
-        """`max_depth` is how many flows may be nested, the outermost counted. Without `verdicts` none compiles."""
+        """`max_depth` is how deep sub-flows may be nested. Without `verdicts` none compiles."""
         self._catalog = catalog
         self._max_depth = max_depth
         self._verdicts = verdicts
         self._look = {"flow": catalog.stat, "template": catalog.stat_template}
         self._kept: dict[str, _Kept] = {}
         self._kept_characters = 0
+
+    def forgetful(self, verdicts: Verdicts) -> Checker:
+        """One for texts that may never be seen again; `verdicts` compiles their expressions."""
+        return Checker(self._catalog, max_depth=self._max_depth, verdicts=verdicts)
 
     def document(self, path: str) -> CheckedDocument:
         """The document at a path, however spelled. Raises FlowNotFound, DocumentInvalid, PathRefused, TooLarge."""
@@ -73,22 +81,26 @@ class Checker:
                 return kept.checked
             status, text = self._catalog.load(status.key)
         except FileMissing as error:
-            raise self._not_found(path) from error
+            raise self.not_found(path) from error
         except ReadingError as error:
             raise DocumentInvalid(status.key, error.problems) from error
         return self._check(status, text)
 
-    def problems(self, path: str, text: str) -> list[Problem]:
-        """Everything that would be wrong, and every warning, if this text were at that path."""
+    def look(self, path: str | None, text: str, reaches: Reaches | None = None) -> Look:
+        """Everything that would be wrong, and every warning, if this text were at that path, or at none yet.
+
+        PathRefused when there can be no document. `reaches` says of which sub-flows the problems may be told.
+        """
         try:
-            key = self._catalog.find(path)
+            key = self._catalog.find(path) if path else ""
         except FileMissing:
-            key = path
-        whole = Whole(self._catalog, self._max_depth)
+            key = path or ""
+        whole = Whole(self._catalog, self._max_depth, reaches)
         part = whole.part(key, text)
         if not self._compile(whole, part) and not part.notes.has_errors:
             part.notes.add("not_compiled", "its expressions could not be compiled now", severity="warning")
-        return whole.problems(part)
+        problems = tuple(_shortened(problem) for problem in whole.problems(part))
+        return Look(key, part.document.revision, problems, outline_of(key, part.notes))
 
     def _check(self, status: FileStat, text: str) -> CheckedDocument:
         whole = Whole(self._catalog, self._max_depth)
@@ -113,10 +125,17 @@ class Checker:
         self._kept[key] = verdict
         self._kept_characters += characters
 
-    def _not_found(self, path: str) -> FlowNotFound:
+    def not_found(self, path: str) -> FlowNotFound:
+        """The error for a document that is not there, with those that may be meant."""
         near = get_close_matches(path, self._catalog.list(), 3, 0.5)
         also = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         return FlowNotFound(f"There is no flow {path!r} in FLOWS_PATH.{also}")
+
+
+def _shortened(problem: Problem) -> Problem:
+    """The problem without the rest of a text that goes on and on: an alias repeats one for nothing."""
+    message, path = (cut(text, LONGEST) or "" for text in (problem.message, problem.path))
+    return replace(problem, message=message, path=path, hint=cut(problem.hint, LONGEST))
 
 
 def _documents(part: Part) -> tuple[Document, ...]:

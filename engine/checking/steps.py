@@ -9,6 +9,7 @@ from typing import Any
 from engine.checking.generators import yields_many
 from engine.checking.notes import Mention, Notes
 from engine.checking.options import Place, kind_of, near, step_findings
+from engine.checking.patterns import Budget
 from engine.models.flow import RESERVED_TARGETS, FlowReference, StepReference, StepSpec, TemplateReference
 from engine.models.job import Json
 
@@ -26,12 +27,19 @@ def read_steps(notes: Notes, steps: Json) -> list[StepSpec]:
         what = "an empty list" if steps == [] else kind_of(steps)
         notes.add("wrong_type", f"steps must be a list of at least one step, not {what}", ("steps",))
         return []
+    budget = Budget()
     for number, step in enumerate(steps):
         if notes.is_full:
             break
         if not isinstance(step, dict):
             message = f"step {number + 1} is {kind_of(step)}; a step is an object with name and type"
             notes.add("wrong_type", message, ("steps", number))
+        elif not budget.allows(step):
+            message = (
+                f"{_called(number, step)}: the regular expressions of this flow are too many, or have too wide ranges"
+            )
+            notes.add("patterns_too_costly", message, ("steps", number), "use fewer, or shorter ones")
+            break
         elif (spec := _read_step(notes, number, step)) is not None:
             notes.steps.append((number, spec))
     _check_names(notes, steps)

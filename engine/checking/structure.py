@@ -5,8 +5,9 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
+from engine.checking.inputs import declared_inputs
 from engine.checking.notes import MAX_PROBLEMS, Notes
-from engine.checking.options import Place, dotted, kind_of, near
+from engine.checking.options import kind_of, near
 from engine.checking.steps import read_steps, step_hint
 from engine.errors import DocumentInvalid
 from engine.models.flow import Flow
@@ -16,8 +17,6 @@ from engine.reading import ReadingError, read_document
 
 KEYS = ("name", "description", "inputs", "max_concurrent", "steps", "finally_step", "cron", "every_seconds")
 """`cron` and `every_seconds` belong to the older form: schedules read them, here they are let through."""
-
-INPUT_KEYS = ("name", "description", "type", "default", "required", "enum")
 
 
 def check_flow(path: str, text: str) -> tuple[Flow | None, list[Problem]]:
@@ -64,6 +63,7 @@ def _read_object(notes: Notes, path: str, value: dict[str, Json]) -> None:
     if "steps" not in value:
         notes.add("missing_key", "steps is missing: a flow has a list of steps", hint=_misspelled("steps", value))
     _check_finally(notes, value)
+    inputs = declared_inputs(notes, value.get("inputs"))
     if notes.has_errors:
         return
     notes.flow = Flow(
@@ -72,7 +72,7 @@ def _read_object(notes: Notes, path: str, value: dict[str, Json]) -> None:
         finally_step=value.get("finally_step"),
         max_concurrent=0 if value.get("max_concurrent") == "unlimited" else value.get("max_concurrent", 1),
         description=value.get("description"),
-        inputs=tuple(value.get("inputs") or ()),
+        inputs=inputs,
     )
 
 
@@ -100,20 +100,6 @@ def _check_keys(notes: Notes, value: dict[str, Json]) -> None:
         notes.add(
             "wrong_value", "max_concurrent must be a whole number from 1 to 1000, or unlimited", ("max_concurrent",)
         )
-    _check_inputs(notes, value.get("inputs"))
-
-
-def _check_inputs(notes: Notes, inputs: Json) -> None:
-    if inputs is not None and not isinstance(inputs, list):
-        notes.add("wrong_type", f"inputs must be a list of objects, not {kind_of(inputs)}", ("inputs",))
-        return
-    for number, given in enumerate(inputs or ()):
-        place: Place = ("inputs", number)
-        if not isinstance(given, dict) or not isinstance(given.get("name"), str):
-            notes.add("wrong_type", f"{dotted(place)} must be an object with a name", place)
-            continue
-        for key in [key for key in given if key not in INPUT_KEYS]:
-            notes.add("unknown_key", f"{dotted(place)}.{key} is not a known key", (*place, key), near(key, INPUT_KEYS))
 
 
 def _check_finally(notes: Notes, value: dict[str, Json]) -> None:

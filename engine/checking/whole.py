@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from engine.catalog import Catalog
@@ -13,12 +13,13 @@ from engine.checking.notes import MAX_PROBLEMS, Mention, Notes
 from engine.checking.options import dotted
 from engine.checking.steps import EXPRESSION
 from engine.checking.structure import read_flow
-from engine.errors import OctoflowError
+from engine.errors import FileMissing, Invalid, NotFound, OctoflowError
 from engine.files import FileStat
 from engine.models.flow import Document, Flow, FlowReference, TemplateReference
 from engine.models.problem import Problem
 from engine.reading import ReadingError
 
+Reaches = Callable[[str], bool]
 Watched = dict[tuple[str, str], FileStat]
 """`flow` or `template`, a path as it was written, and the status of the file it led to."""
 
@@ -55,10 +56,12 @@ class Part:
 class Whole:
     """Builds the parts of one document; each file is read once."""
 
-    def __init__(self, catalog: Catalog, max_depth: int) -> None:
+    def __init__(self, catalog: Catalog, max_depth: int, reaches: Reaches | None = None) -> None:
+        """`reaches` says of which documents the problems may be told; of all without it."""
         self.watched: Watched = {}
         self._catalog = catalog
         self._max_depth = max_depth
+        self._reaches = reaches
         self._parts: dict[str, Part] = {}
         self._read_at: dict[str, FileStat] = {}
 
@@ -114,14 +117,30 @@ class Whole:
                     part.children.append((mention, child))
                     part.deepest = max(part.deepest, (part.document.path, *child.deepest), key=len)
 
+    def _key(self, path: str) -> str | None:
+        """A sub-flow's own path; None where it is another's, and then it is as good as any that is not there."""
+        if self._reaches is None:
+            return self._catalog.stat(path).key
+        try:
+            key = self._catalog.stat(path).key
+        except (NotFound, Invalid):
+            if self._reaches(path):
+                raise FileMissing(f"there is no flow {path!r} in FLOWS_PATH") from None
+            return None
+        return key if self._reaches(key) else None
+
     def _child(self, notes: Notes, path: str, mention: Mention, chain: tuple[str, ...]) -> Part | None:
         """The sub-flow at a path; None when it may not be called from here, which is noted."""
-        key = self._catalog.stat(path).key
+        key = self._key(path)
+        if key is None:
+            message = f"sub-flow {path!r} is not looked into: it is beyond what this key reaches"
+            _note(notes, mention, "not_looked_into", message, severity="warning")
+            return None
         if key in chain:
             names = " > ".join([*chain[chain.index(key) :], key])
             _note(notes, mention, "calls_itself", f"the flow calls itself: {names}")
             return None
-        if len(chain) >= self._max_depth:
+        if len(chain) > self._max_depth:
             _note(notes, mention, "too_deep", f"flow depth over {self._max_depth}: {' > '.join((*chain, key))}")
             return None
         child = self._parts.get(key)
@@ -130,7 +149,7 @@ class Whole:
             self._read_at[status.key] = status
             child = self.part(status.key, text, chain)
         self.watched["flow", path] = self._read_at[child.document.path]
-        if len(chain) + len(child.deepest) > self._max_depth:
+        if len(chain) + len(child.deepest) > self._max_depth + 1:
             names = " > ".join((*chain, *child.deepest))
             _note(notes, mention, "too_deep", f"flow depth over {self._max_depth}: {names}")
         return child
@@ -141,9 +160,11 @@ def revision_of(path: str, text: str, parts: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps([path, text, sorted(parts.items())]).encode()).hexdigest()
 
 
-def _note(notes: Notes, mention: Mention, code: str, message: str, hint: str | None = None) -> None:
+def _note(
+    notes: Notes, mention: Mention, code: str, message: str, hint: str | None = None, severity: str = "error"
+) -> None:
     place = notes.place_in_step(mention.number, mention.reference.path)
-    notes.add(code, f"step {mention.step!r}: {message}", place, hint)
+    notes.add(code, f"step {mention.step!r}: {message}", place, hint, severity)
 
 
 def _note_unusable(notes: Notes, mention: Mention, error: Exception) -> None:

@@ -6,24 +6,37 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from engine import __version__
-from engine.cli import config, forecast, jobs, keys, run, schedules, serve, upkeep, validate
-from engine.cli.terminal import explain
 from engine.errors import OctoflowError
 
-GROUPS = (serve, run, validate, jobs, schedules, forecast, keys, config, upkeep)
-"""In the order of the help; each has `add`, which adds its commands."""
+GROUPS = {
+    "serve": ("serve",),
+    "run": ("run",),
+    "validate": ("validate",),
+    "schema": ("schema",),
+    "jobs": ("jobs",),
+    "schedules": ("schedules",),
+    "forecast": ("forecast",),
+    "keys": ("keys",),
+    "config": ("config",),
+    "upkeep": ("tick", "db"),
+}
+"""In the order of the help: modules here, each with an `add` that adds these commands."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. A usage error is 2, as argparse has it."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser(given[0] if given else None).parse_args(given)
     try:
         code: int = options.command(options)
         sys.stdout.flush()
         return code
     except OctoflowError as error:
+        from engine.cli.terminal import explain
+
         explain(error)
         return 1
     except KeyboardInterrupt:
@@ -34,10 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str | None) -> argparse.ArgumentParser:
+    """The parser of this command; of all of them when it is none, for the help and for what is said of a wrong one."""
     parser = argparse.ArgumentParser(prog="octoflow", description="Run flows: as a service, or one at a time.")
     parser.add_argument("--version", action="version", version=f"octoflow {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in GROUPS:
-        group.add(commands)
+    # Only what is asked for: a service that scales to zero is started often.
+    asked = [group for group, names in GROUPS.items() if command in names]
+    for group in asked or GROUPS:
+        import_module(f"engine.cli.{group}").add(commands)
     return parser

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 def record(engine: Orchestrator, action: str, target: str | None, result_id: str | None = None) -> None:
     """Write down a change that was made here; `action` is the name of the API's operation."""
-    engine.record(Change(f"cli:{_login_name()}", Role.ADMIN, action, target, result_id))
+    engine.record(change_here(action, target, result_id))
+
+
+def change_here(action: str, target: str | None, result_id: str | None = None) -> Change:
+    """A change by who is logged in."""
+    return Change(f"cli:{_login_name()}", Role.ADMIN, action, target, result_id)
 
 
 def _login_name() -> str:

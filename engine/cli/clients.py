@@ -10,11 +10,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from engine.cli.auditing import record
-from engine.cli.opening import open_engine
+from engine.cli.auditing import change_here, record
+from engine.cli.opening import below, open_engine
 from engine.cli.service import Object, Service, is_id, named_service
 from engine.errors import JobNotFound, RequestInvalid
-from engine.models.job import JobFilter, State, Status
+from engine.models.job import JobFilter, Source, State, Status
+from engine.models.once import Once
 from engine.models.times import format_time, parse_time
 
 Choice = TypeVar("Choice", State, Status)
@@ -24,6 +25,10 @@ LOG_PAGE = 1000
 
 class JobClient(Protocol):
     """The verbs. What cannot be done is an OctoflowError of one sentence."""
+
+    def launch(self, body: Object, key: str | None, wait_seconds: int) -> Object:
+        """Queue a job as the API's body says, once for each key: the whole job when it ends in time, else its
+        `job_id`."""
 
     def find(self, filters: Mapping[str, str], limit: int) -> list[Object]:
         """The jobs that match, newest first; `filters` are named and written as in the API's query."""
@@ -55,6 +60,21 @@ class FolderClient:
 
     def __init__(self) -> None:
         self._engine = open_engine(workers=0)
+
+    def launch(self, body: Object, key: str | None, wait_seconds: int) -> Object:
+        path = below(self._engine.settings.flows_path, body["path"])
+        change = change_here("launch_job", path)
+        once = None if key is None else Once.of(change.actor, key, ["launch_job", {**body, "path": path}])
+        id = self._engine.made_before(once) or self._engine.launch(
+            path,
+            body["data"],
+            timeout_seconds=body["timeout_seconds"],
+            priority=body["priority"],
+            source=Source.CLI,
+            change=change,
+            once=once,
+        )
+        return {"job_id": id} if self._engine.ended(id, wait_seconds) is None else self.show(id)
 
     def find(self, filters: Mapping[str, str], limit: int) -> list[Object]:
         found = JobFilter(
@@ -112,6 +132,14 @@ class ServiceClient:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+
+    def launch(self, body: Object, key: str | None, wait_seconds: int) -> Object:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        if wait_seconds:
+            headers["Prefer"] = f"wait={wait_seconds}"
+        return self._service.ask(
+            "POST", "/api/jobs", ("steps", "job_id"), body=body, headers=headers, wait_seconds=wait_seconds
+        )
 
     def find(self, filters: Mapping[str, str], limit: int) -> list[Object]:
         jobs: list[Object] = self._service.ask("GET", "/api/jobs", "jobs", {**filters, "limit": limit})["jobs"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from engine.cli.schedule_clients import ScheduleClient
-from engine.cli.schedules import finish, print_json, time
+from engine.cli.schedule_clients import ScheduleClient, schedule_client
 from engine.cli.terminal import print_table, say
+from engine.cli.verbs import finish, print_json, time
 
 if TYPE_CHECKING:
     from engine.cli.terminal import Commands
@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--hours", type=_hours, default=24.0, metavar="N", help="how far to look; 24 by default")
     parser.add_argument("--limit", type=_limit, default=500, metavar="N", help="how many at most; 500 by default")
-    finish(parser, _forecast)
+    finish(parser, _forecast, schedule_client)
 
 
 def _forecast(client: ScheduleClient, options: argparse.Namespace) -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.cli.key_clients import KeyClient, key_client
 from engine.cli.service import Object
 from engine.cli.terminal import plain, print_table, say
+from engine.cli.verbs import finish, print_json, time
 from engine.models.access import Role
 
 if TYPE_CHECKING:
     from engine.cli.terminal import Commands
-
-Verb = Callable[[KeyClient, argparse.Namespace], None]
 
 FIELDS = ("name", "role", "flows", "expires")
 
@@ -39,34 +36,20 @@ def add(commands: Commands) -> None:
         "--flows", metavar="GLOB", help="the only flows it reaches, such as 'reports/*'; all by default"
     )
     create.add_argument("--expires", metavar="TIME", help="how long it lives: 12h, 90d, 4w; for ever by default")
-    _finish(create, _create)
-    _finish(verbs.add_parser("list", help="every key that ever was, oldest first"), _list)
+    finish(create, _create, key_client)
+    finish(verbs.add_parser("list", help="every key that ever was, oldest first"), _list, key_client)
     revoke = verbs.add_parser("revoke", help="end a key")
     revoke.add_argument("key", metavar="KEY", help="its id, or its name")
-    _finish(revoke, _revoke)
-
-
-def _finish(parser: argparse.ArgumentParser, verb: Verb) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(command=lambda options: _with_client(verb, options))
-
-
-def _with_client(verb: Verb, options: argparse.Namespace) -> int:
-    client = key_client()
-    try:
-        verb(client, options)
-    finally:
-        client.close()
-    return 0
+    finish(revoke, _revoke, key_client)
 
 
 def _create(client: KeyClient, options: argparse.Namespace) -> None:
     fields = {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
     key = client.create(fields)
     if options.json:
-        print(json.dumps(key, indent=2))
+        print_json(key)
     else:
-        until = f", until {_time(key['expires_time'])}" if key["expires_time"] else ""
+        until = f", until {time(key['expires_time'])}" if key["expires_time"] else ""
         say(f"The key {key['name']} ({key['role']}{until}) is made. This is its token, which is not shown again:")
         print(key["token"])
 
@@ -74,25 +57,20 @@ def _create(client: KeyClient, options: argparse.Namespace) -> None:
 def _list(client: KeyClient, options: argparse.Namespace) -> None:
     keys = client.list()
     if options.json:
-        print(json.dumps(keys, indent=2))
+        print_json(keys)
         return
     head = ("ID", "NAME", "ROLE", "TOKEN", "FLOWS", "STATE", "EXPIRES", "LAST USED")
     print_table(head, [_row(key) for key in keys])
 
 
 def _row(key: Object) -> tuple[object, ...]:
-    expires, used = _time(key["expires_time"]), _time(key["last_used_time"])
+    expires, used = time(key["expires_time"]), time(key["last_used_time"])
     return key["key_id"], key["name"], key["role"], f"{key['prefix']}_...", key["flows"], key["state"], expires, used
 
 
 def _revoke(client: KeyClient, options: argparse.Namespace) -> None:
     key = client.revoke(options.key)
     if options.json:
-        print(json.dumps(key, indent=2))
+        print_json(key)
     else:
         print(f"The key {plain(key['name'])} ({key['key_id']}) is revoked.")
-
-
-def _time(text: str | None) -> str | None:
-    """`2026-03-01 14:00:00`: without fraction and offset."""
-    return None if text is None else text[:19].replace("T", " ")

@@ -11,6 +11,7 @@ from engine.cli.run import read_data
 from engine.cli.schedule_clients import ScheduleClient, schedule_client
 from engine.cli.service import Object
 from engine.cli.terminal import plain, print_table
+from engine.cli.verbs import finish, print_json, time
 from engine.models.schedule import Misfire, Overlap
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def add(commands: Commands) -> None:
     several = verbs.add_parser("list", help="the schedules, oldest first")
     several.add_argument("--path", help="schedules of this flow only")
     add_limit(several)
-    finish(several, _list)
+    finish(several, _list, schedule_client)
     _add_add(verbs)
     one = verbs.add_parser("show", help="a schedule, with what it did last and does next")
     slots = verbs.add_parser("slots", help="what became of its due times, newest first")
@@ -53,7 +54,7 @@ def add(commands: Commands) -> None:
     )
     for parser, verb in verbs_of_one:
         parser.add_argument("id", metavar="ID", help="the schedule's id")
-        finish(parser, verb)
+        finish(parser, verb, schedule_client)
 
 
 def _add_add(verbs: Commands) -> None:
@@ -80,32 +81,12 @@ def _add_add(verbs: Commands) -> None:
         "--timeout", dest="timeout_seconds", type=float, metavar="SECONDS", help="stop each job after so long"
     )
     parser.add_argument("--data", metavar="JSON|@FILE", help="the flow's input: JSON, or @ and the name of a JSON file")
-    finish(parser, _add)
+    finish(parser, _add, schedule_client)
 
 
 def add_limit(parser: argparse.ArgumentParser) -> None:
     """`--limit`, as far as the API allows."""
     parser.add_argument("--limit", type=_limit, default=50, metavar="N", help="how many at most; 50 by default")
-
-
-def finish(parser: argparse.ArgumentParser, verb: Verb) -> None:
-    """`--json`, and the verb that is to be done."""
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(command=lambda options: _with_client(verb, options))
-
-
-def print_json(value: Any) -> None:
-    """For a program to read."""
-    print(json.dumps(value, indent=2))
-
-
-def _with_client(verb: Verb, options: argparse.Namespace) -> int:
-    client = schedule_client()
-    try:
-        verb(client, options)
-    finally:
-        client.close()
-    return 0
 
 
 def _list(client: ScheduleClient, options: argparse.Namespace) -> None:
@@ -201,11 +182,6 @@ def _times(schedule: Object) -> str:
     if schedule["cron"] is None:
         return f"every {schedule['every_seconds']} s"
     return f"{schedule['cron']} ({schedule['timezone']})" if schedule["timezone"] else str(schedule["cron"])
-
-
-def time(text: str | None) -> str | None:
-    """`2026-03-01 14:00:00`: without fraction and offset."""
-    return None if text is None else text[:19].replace("T", " ")
 
 
 def _limit(text: str) -> int:

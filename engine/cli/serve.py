@@ -1,14 +1,15 @@
-"""`octoflow serve`: the service, in the place of this process."""
+"""`octoflow serve`: this process becomes the service."""
 
 from __future__ import annotations
 
 import argparse
-import os
+import gc
+import runpy
 import sys
 from typing import TYPE_CHECKING
 
 from engine.errors import SettingInvalid
-from engine.settings import Settings, environment_with
+from engine.settings import Settings, set_in_environment
 
 if TYPE_CHECKING:
     from engine.cli.terminal import Commands
@@ -27,8 +28,13 @@ def _serve(options: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     settings.make_folders()
     _must_be_free(settings.api_host, settings.api_port)
-    environment = environment_with(TICK_INSIDE="true") if options.tick else environment_with()
-    os.execve(sys.executable, [sys.executable, "-P", "-m", "functions"], environment)
+    if options.tick:
+        set_in_environment(TICK_INSIDE="true")
+    gc.disable()  # As `functions.server` does for its worker, and it lets both go on.
+    # As `python -P -m functions` would, without starting Python once more; gunicorn restarts itself by these words.
+    sys.argv = ["-P", "-m", "functions"]
+    runpy.run_module("functions", run_name="__main__", alter_sys=False)
+    return 0
 
 
 def _must_be_free(host: str, port: int) -> None:

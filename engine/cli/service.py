@@ -36,9 +36,19 @@ class Service:
         self._session = requests.Session()
 
     def ask(
-        self, method: str, place: str, gives: str, query: Mapping[str, Any] | None = None, body: Object | None = None
+        self,
+        method: str,
+        place: str,
+        gives: str | tuple[str, ...],
+        query: Mapping[str, Any] | None = None,
+        body: Object | None = None,
+        headers: Mapping[str, str] | None = None,
+        wait_seconds: int = 0,
     ) -> Object:
-        """What is answered at a path: an object that has what it is asked for. Raises OctoflowError."""
+        """What is answered at a path: an object that has what it is asked for, or one of these. Raises OctoflowError.
+
+        The service may take `wait_seconds` longer than it does else.
+        """
         import requests
 
         try:
@@ -47,13 +57,14 @@ class Service:
                 f"{self._url}{place}",
                 params=query,
                 json=body,
+                headers=headers,
                 auth=self._sign,
-                timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+                timeout=(CONNECT_SECONDS, ANSWER_SECONDS + wait_seconds),
                 allow_redirects=False,
             )
         except (requests.RequestException, ValueError) as error:
             raise Unavailable(f"The service at {self._url} cannot be reached: {_cause(error)}.") from error
-        return self._read(response, gives)
+        return self._read(response, (gives,) if isinstance(gives, str) else gives)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -64,12 +75,12 @@ class Service:
         request.headers["Authorization"] = f"Bearer {self._token}".encode()  # type: ignore[assignment]
         return request
 
-    def _read(self, response: Response, gives: str) -> Object:
+    def _read(self, response: Response, gives: tuple[str, ...]) -> Object:
         try:
             value = response.json()
         except (ValueError, RecursionError):
             value = None
-        if response.ok and isinstance(value, dict) and gives in value:
+        if response.ok and isinstance(value, dict) and any(name in value for name in gives):
             return value
         if not isinstance(value, dict) or not isinstance(value.get("error"), str):
             status = response.status_code

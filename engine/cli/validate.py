@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from engine.cli.opening import below
 from engine.cli.terminal import plain, say
 from engine.errors import OctoflowError, RequestInvalid
+from engine.models.document_view import outline_json
+from engine.models.outline import Outline
 from engine.models.problem import Problem
 from engine.settings import Settings
 
@@ -32,6 +34,9 @@ def add(commands: Commands) -> None:
     )
     validate.add_argument("paths", nargs="+", metavar="PATH", help="a flow, or a folder of flows, below FLOWS_PATH")
     validate.add_argument("--format", choices=FORMATS, default="text", help="text by default; github: annotations")
+    validate.add_argument(
+        "--json", dest="format", action="store_const", const="json", help="print JSON: the same as --format json"
+    )
     validate.set_defaults(command=lambda options: _validate(options, validate))
 
 
@@ -41,7 +46,8 @@ class _Verdict:
 
     path: str
     file: str
-    problems: list[Problem]
+    problems: Sequence[Problem]
+    outline: Outline | None = None
 
     @property
     def is_valid(self) -> bool:
@@ -61,14 +67,14 @@ def _validate(options: argparse.Namespace, parser: argparse.ArgumentParser) -> i
     catalog = Catalog.from_settings(settings)
     pool = ChildPool(1)
     verdicts = ExpressionChecker(lambda: pool, settings.job_memory_mb << 20)
-    checker = Checker(catalog, max_depth=settings.max_flow_depth + 1, verdicts=verdicts)
+    checker = Checker(catalog, max_depth=settings.max_flow_depth, verdicts=verdicts)
     try:
         paths = [path for given in options.paths for path in _documents(settings, catalog, given)]
     except OctoflowError as error:
         parser.error(str(error))
     with closing(pool):
         documents = [
-            _Verdict(path, _seen_from_here(settings.flows_path / path), _problems(catalog, checker, path))
+            _verdict(path, _seen_from_here(settings.flows_path / path), catalog, checker)
             for path in dict.fromkeys(paths)
         ]
     for line in FORMATS[options.format](documents):
@@ -91,15 +97,16 @@ def _documents(settings: Settings, catalog: Catalog, given: str) -> list[str]:
     return found
 
 
-def _problems(catalog: Catalog, checker: Checker, path: str) -> list[Problem]:
+def _verdict(path: str, file: str, catalog: Catalog, checker: Checker) -> _Verdict:
     from engine.reading import ReadingError
 
     try:
-        return checker.problems(path, catalog.text(path))
+        look = checker.look(path, catalog.text(path))
     except ReadingError as error:
-        return error.problems
+        return _Verdict(path, file, error.problems)
     except OctoflowError as error:
-        return [Problem(error.code, str(error))]
+        return _Verdict(path, file, [Problem(error.code, str(error))])
+    return _Verdict(path, file, look.problems, look.outline)
 
 
 def _seen_from_here(file: os.PathLike[str]) -> str:
@@ -121,6 +128,7 @@ def _as_json(verdicts: Sequence[_Verdict]) -> Iterator[str]:
             "file": verdict.file,
             "valid": verdict.is_valid,
             "problems": [problem.to_json() for problem in verdict.problems],
+            "outline": None if verdict.outline is None else outline_json(verdict.outline),
         }
         for verdict in verdicts
     ]

@@ -17,10 +17,14 @@ from engine.egress import Egress
 from engine.egress.deadlines import Call, Deadlines
 
 
-def open_session(egress: Egress) -> requests.Session:
-    """A session that takes nothing from the environment and reaches what `egress` lets it reach."""
+def open_session(egress: Egress, ca_file: str = "") -> requests.Session:
+    """A session that takes nothing from the environment and reaches what `egress` lets it reach.
+
+    Certificates are verified with those in `ca_file`, or with the public ones.
+    """
     session = requests.Session()
     session.trust_env = False
+    session.verify = ca_file or True
     adapter = GuardedAdapter(egress)
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter)

@@ -20,6 +20,7 @@ from typing import ClassVar, Protocol
 from engine.clock import Clock
 from engine.errors import OctoflowError
 from engine.executors.children import ChildPool
+from engine.executors.endings import Endings
 from engine.executors.owner import LONE, OwnerFile
 from engine.models.job import Claim, Outcome, Owner, Reason
 from engine.supervisor import LEASE, Observer, Supervision, Tools
@@ -65,6 +66,7 @@ class Executor(ABC):
         self._tools = make_tools(self._pool)
         self._starting = Lock()
         self._changed = Condition()
+        self.endings = Endings()
         self._busy = 0
         """How many threads may hold a claim, or are about to: a claimed job is not in `_running` at once."""
         self._closing = Event()
@@ -96,6 +98,11 @@ class Executor(ABC):
     def nudge(self, jobs: int = 1) -> None:
         """There may be so many jobs to claim."""
 
+    @contextmanager
+    def free_worker(self) -> Iterator[Callable[[Claim], None] | None]:
+        """Where to put a job that is claimed in this block, so that it is run at once; None when nobody is free."""
+        yield None
+
     @abstractmethod
     def run_until_idle(self) -> None:
         """Run what there is to be taken, as many jobs at once as there are workers; returns when they have ended."""
@@ -121,6 +128,7 @@ class Executor(ABC):
             return supervision.supervise()
         finally:
             del self._running[claim.id]
+            self.endings.tell(claim.id)
 
     # Stopping them
 
@@ -143,6 +151,7 @@ class Executor(ABC):
         self._closing.set()
         with self._changed:
             self._changed.notify_all()
+        self.endings.tell_all()
         self.stop_all(Reason.SHUTDOWN)
 
     def close(self) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from time import monotonic
 from typing import Any, Protocol
 
@@ -33,7 +34,7 @@ CHECK_SECONDS = 15.0
 MAX_CHILDREN = 4
 """After so many processes that did not survive it, the rest is left to the steps."""
 MAX_KEPT = 2_000
-"""So many verdicts are kept in memory."""
+"""So many verdicts are kept in memory, and so many expressions that compile."""
 
 OUT_OF_BOUNDS = "its constants are computed when it is compiled: make what it computes smaller"
 
@@ -43,6 +44,7 @@ class Store(Protocol):
 
     def verdicts(self, revisions: Sequence[str]) -> Mapping[str, Sequence[Problem]]: ...
     def keep_verdicts(self, verdicts: Sequence[tuple[Document, Sequence[Problem]]], now: datetime) -> None: ...
+    def note_sound(self, revisions: Iterable[str]) -> None: ...
 
 
 @dataclass
@@ -83,40 +85,55 @@ class ExpressionChecker:
         self._store = store
         self._clock = clock or Clock()
         self._kept: dict[str, Sequence[Problem]] = {}
+        self._sound: set[bytes] = set()
+        """The expressions that compile: many documents share them."""
 
     def problems(self, sources: Sequence[Source]) -> tuple[dict[str, list[Problem]], bool]:
         """What does not compile, by revision; and whether that is final, so that nobody need ask again."""
         codes = {source.document.revision: [each.code for each in source.expressions()] for source in sources}
-        known = self._known([revision for revision, found in codes.items() if found])
+        known = self._known({revision: found for revision, found in codes.items() if found})
         new = {revision: found for revision, found in codes.items() if found and revision not in known}
-        trial = self._try([*dict.fromkeys(code for found in new.values() for code in found)])
+        trial = self._try([*dict.fromkeys(code for found in new.values() for code in self._untried(found))])
         judged = [(each, each.problems(trial.faults)) for each in sources if each.document.revision in new]
+        self._note_sound(trial)
         if trial.is_final and judged:
             self._keep(judged)
         problems = {revision: list(found) for revision, found in known.items()}
         problems.update((source.document.revision, found) for source, found in judged)
         return problems, trial.is_final
 
-    def _known(self, revisions: Sequence[str]) -> dict[str, Sequence[Problem]]:
-        known = {revision: self._kept[revision] for revision in revisions if revision in self._kept}
-        unknown = [revision for revision in revisions if revision not in known]
+    def _known(self, codes: Mapping[str, Sequence[Code]]) -> dict[str, Sequence[Problem]]:
+        """The verdicts that are there, by revision; nobody is asked about one whose expressions all compile."""
+        known = {revision: self._kept[revision] for revision in codes if revision in self._kept}
+        unknown = [revision for revision in codes if revision not in known and self._untried(codes[revision])]
         if unknown and self._store is not None:
             found = self._store.verdicts(unknown)
             self._remember(found)
             known.update(found)
         return known
 
+    def _untried(self, codes: Sequence[Code]) -> list[Code]:
+        return [code for code in codes if _digest(code) not in self._sound]
+
     def _keep(self, judged: Sequence[tuple[Source, Sequence[Problem]]]) -> None:
         self._remember({source.document.revision: problems for source, problems in judged})
         # One whose steps could not all be read has expressions that nobody tried; it is not launched anyhow.
         whole = [(source.document, problems) for source, problems in judged if source.notes.flow is not None]
-        if self._store is not None and whole:
-            self._store.keep_verdicts(whole, self._clock.now())
+        faulty = [(document, problems) for document, problems in whole if problems]
+        if self._store is not None:
+            self._store.note_sound(document.revision for document, problems in whole if not problems)
+            if faulty:
+                self._store.keep_verdicts(faulty, self._clock.now())
 
     def _remember(self, verdicts: Mapping[str, Sequence[Problem]]) -> None:
         if len(self._kept) >= MAX_KEPT:
             self._kept.clear()
         self._kept.update(verdicts)
+
+    def _note_sound(self, trial: _Trial) -> None:
+        if len(self._sound) >= MAX_KEPT:
+            self._sound.clear()
+        self._sound.update(_digest(code) for code in trial.codes[: trial.tried] if code not in trial.faults)
 
     # In a process
 
@@ -167,3 +184,8 @@ class ExpressionChecker:
         """Blame the expression for a death by a signal; anything else, such as our own end, is not its doing."""
         if exit_status is not None and exit_status < 0 and not trial.is_over:
             trial.blame(f"the process that compiled it was killed by {signal.Signals(-exit_status).name}")
+
+
+def _digest(code: Code) -> bytes:
+    language, text = code
+    return sha256(f"{language}\0{text}".encode("utf-8", "surrogatepass")).digest()

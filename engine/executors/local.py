@@ -6,11 +6,18 @@ A nudge says that there may be something to claim; lost or doubled, it does no h
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Thread
+from typing import Any
 
+from engine.clock import Clock
 from engine.errors import OctoflowError
-from engine.executors.executor import LOOK_SECONDS, Executor
+from engine.executors.children import ChildPool
+from engine.executors.executor import LOOK_SECONDS, Executor, Queue
+from engine.executors.idle import IdleWorkers
+from engine.models.job import Claim
+from engine.supervisor import Tools
 
 log = logging.getLogger("octoflow.executor")
 
@@ -20,9 +27,12 @@ class LocalExecutor(Executor):
 
     is_lone = False
 
-    _nudges = 0
     _threads: Sequence[Thread] = ()
     _recoveries: Sequence[Thread] = ()
+
+    def __init__(self, queue: Queue, make_tools: Callable[[ChildPool], Tools], clock: Clock, **options: Any) -> None:
+        super().__init__(queue, make_tools, clock, **options)
+        self._idle = IdleWorkers(self._changed, self._closing)
 
     def start(self) -> None:
         """Begin to take pending jobs; once is enough."""
@@ -37,9 +47,22 @@ class LocalExecutor(Executor):
 
     def nudge(self, jobs: int = 1) -> None:
         """There may be so many jobs to claim."""
-        with self._changed:
-            self._nudges += 1
-            self._changed.notify(jobs)
+        self._idle.nudge(jobs)
+
+    @contextmanager
+    def free_worker(self) -> Iterator[Callable[[Claim], None] | None]:
+        """Where to put a job that is claimed in this block: a free worker runs it. None when all are busy."""
+        if not self._idle.reserve():
+            yield None
+            return
+        claims: list[Claim] = []
+        try:
+            yield claims.append
+        finally:
+            if claims:
+                self._idle.give(claims[0])
+            else:
+                self._idle.let_go()
 
     def run_until_idle(self) -> None:
         """Run jobs until none is left to take and none runs here."""
@@ -53,7 +76,9 @@ class LocalExecutor(Executor):
         return self._queue.has_pending() or self._queue.has_lost()
 
     def _is_busy(self) -> bool:
-        return bool(self._busy or self._running or any(thread.is_alive() for thread in self._recoveries))
+        return bool(
+            self._busy or self._idle.owed or self._running or any(thread.is_alive() for thread in self._recoveries)
+        )
 
     def _wait_until(self, deadline: float) -> None:
         for threads in (self._threads, self._recoveries):  # The housekeeper may begin a recovery at its last look.
@@ -63,10 +88,12 @@ class LocalExecutor(Executor):
     def _work(self) -> None:
         """One worker: claim, supervise, and wait when there is nothing to claim."""
         while not self._closing.is_set():
-            seen = self._nudges
-            if not self._run_one():
-                with self._changed:
-                    self._changed.wait_for(lambda: self._nudges != seen or self._closing.is_set())  # noqa: B023
+            seen = self._idle.nudges
+            if not self._run_one() and (claim := self._idle.wait(seen)):
+                try:
+                    self._see_through(claim)
+                finally:
+                    self._idle.done()
 
     def _run_one(self) -> bool:
         """Claim a job and see it through; False when there was none."""
@@ -82,15 +109,9 @@ class LocalExecutor(Executor):
         while not self._closing.is_set():
             with self._looking():
                 self._hear_of_stops()
-                self._wake_all()
+                self._idle.nudge_all()  # Several jobs may have come from another process.
                 self._recover()
             self._clock.wait(self._closing, LOOK_SECONDS)
-
-    def _wake_all(self) -> None:
-        """Whoever is idle looks for a job: several may have come from another process."""
-        with self._changed:
-            self._nudges += 1
-            self._changed.notify_all()
 
     def _warm(self) -> None:
         try:

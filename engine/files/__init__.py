@@ -28,6 +28,8 @@ ATTEMPTS = 8
 RACES = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ESTALE})
 """What an open answers when somebody swapped a name for a link since we looked: look again."""
 
+NEVER = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
 MOUNTED = re.compile(r"\.\.\d{4}_\d\d_\d\d_")
 """A ConfigMap's files are links into a folder named after the moment of the last update; a key must outlive that."""
 
@@ -127,10 +129,10 @@ class Root:
     def keys(self, *suffixes: str) -> list[str]:
         """The canonical names of all files with one of these suffixes, sorted; hidden ones are left out."""
         found = set()
-        for path in visible(str(self.folder), "", set()):
+        for path, is_linked in visible(str(self.folder), "", set()):
             if path.endswith(suffixes):
                 with suppress(OctoflowError):
-                    found.add(self.canonical(path))
+                    found.add(self.canonical(path) if is_linked else self._own_name(path))
         return sorted(found)
 
     def sweep_temporary(self, before: datetime) -> int:
@@ -175,6 +177,12 @@ class Root:
             raise
         return descriptor
 
+    def _own_name(self, path: str) -> str:
+        """The path itself, of a file that no link leads to; PathRefused. To walk there would take 100 us."""
+        self._must_be_plain(path)
+        self._must_be_free(path, path)
+        return path
+
     def _must_be_plain(self, path: str) -> None:
         if not path or path.endswith("/"):
             raise PathRefused(f"path {path!r} names no file in {self.name}")
@@ -184,14 +192,15 @@ class Root:
             raise PathRefused(
                 f"path {path!r} leads outside {self.name}: it is absolute; write it relative to {self.name}"
             )
-        if any(character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in path):
+        if NEVER.search(path):
             raise PathRefused(f"path {path!r} holds a character that no file name here may have")
 
     def _must_be_free(self, path: str, key: str) -> None:
-        place = PurePosixPath(key)
-        if place in self._reserved or not self._reserved.isdisjoint(place.parents):
-            raise PathRefused(f"path {path!r} leads to {key!r}, which is reserved: flows may not read or write it")
-        if place.name.startswith(TEMPORARY):
+        if self._reserved:
+            place = PurePosixPath(key)
+            if place in self._reserved or not self._reserved.isdisjoint(place.parents):
+                raise PathRefused(f"path {path!r} leads to {key!r}, which is reserved: flows may not read or write it")
+        if key.rpartition("/")[2].startswith(TEMPORARY):
             raise PathRefused(f"path {path!r} begins with {TEMPORARY!r}, as files do that are still being written")
 
     def _must_exist(self, path: str, place: Place) -> os.stat_result:

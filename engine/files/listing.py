@@ -21,8 +21,11 @@ def names_in(folder: int) -> list[str]:
         os.close(descriptor)
 
 
-def visible(folder: str, prefix: str, seen: set[str]) -> Iterator[str]:
-    """The relative paths of what is not hidden; linked folders are entered once, and only where they stay inside."""
+def visible(folder: str, prefix: str, seen: set[str], is_linked: bool = False) -> Iterator[tuple[str, bool]]:
+    """The relative paths of what is not hidden, each with whether a link is a part of it, so that it has another name.
+
+    Linked folders are entered once, and only where they stay inside.
+    """
     real = os.path.realpath(folder)
     top = min(seen, key=len, default=real)
     if real in seen or os.path.commonpath([real, top]) != top:
@@ -33,7 +36,8 @@ def visible(folder: str, prefix: str, seen: set[str]) -> Iterator[str]:
             if entry.name.startswith("."):
                 continue
             with suppress(OSError):  # such as a link that leads to itself: it is no document
+                is_other = is_linked or entry.is_symlink()
                 if entry.is_dir():
-                    yield from visible(entry.path, f"{prefix}{entry.name}/", seen)
+                    yield from visible(entry.path, f"{prefix}{entry.name}/", seen, is_other)
                 elif entry.is_file():
-                    yield prefix + entry.name
+                    yield prefix + entry.name, is_other

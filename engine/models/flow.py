@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from engine.models.inputs import Input
 from engine.models.job import Json
 
 if TYPE_CHECKING:
@@ -101,20 +102,34 @@ class Flow:
     finally_step: str | None = None
     max_concurrent: int = 1
     description: str | None = None
-    inputs: tuple[dict[str, Any], ...] = ()
+    inputs: tuple[Input, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FlowInputs:
+    """What a document declares; `digest` and `characters` are those of its text."""
+
+    path: str
+    name: str
+    description: str | None
+    inputs: tuple[Input, ...]
+    digest: str
+    characters: int
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """A document at one revision. `parts` maps `flow:<path>` and `template:<path>` to the texts it is run with.
 
-    `revision` is the SHA-256, in hex, of path, text and the revisions of the parts.
+    `revision` is the SHA-256, in hex, of path, text and the revisions of the parts. `compiles` says that all its
+    expressions are known to; False that nobody has told.
     """
 
     path: str
     text: str
     revision: str
     parts: dict[str, str] = field(default_factory=dict)
+    compiles: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +183,11 @@ class Run(Protocol):
     def append_file(self, path: str, content: bytes) -> None:
         """Add the bytes in one write; folders are made."""
 
-    def subflow(self, path: str, input: Json, *, index: int | None = None) -> SubflowResult:
-        """Run another flow with this input, in this job; `index` is its place in a loop, from 1."""
+    def subflow(self, path: str, input: Json, *, index: int | None = None, lenient: bool = False) -> SubflowResult:
+        """Run another flow with this input, in this job; `index` is its place in a loop, from 1.
+
+        InputsInvalid when it does not fit what that flow declares. `lenient` drops names that are not declared.
+        """
 
     def loop(self, path: str, items: list[Json], *, max_workers: int) -> list[SubflowResult]:
         """Run another flow once for each item, so many at a time; results in the order of the items."""

@@ -82,6 +82,8 @@ class NewJob:
     source: Source = Source.API
     schedule_id: str | None = None
     has_finally: bool = False
+    secrets: dict[str, str] | None = None
+    """The values of secret inputs, which `data` has masked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,8 @@ class Claim:
     has_finally: bool = False
     lock: str | None = None
     """What the job holds while it is active, None when it took no lock."""
+    secrets: tuple[str, ...] = ()
+    """Values in `data` that nobody else may see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs a list shows, newest first. Times are inclusive at `from`, exclusive at `to`."""
+    """Which jobs a list shows, newest first. Times are inclusive at `from`, exclusive at `to`.
+
+    A page begins after the job `before`, and `offset` jobs later: a deep offset is a long walk, `before` is none.
+    """
 
     state: State | None = None
     status: Status | None = None
@@ -216,6 +223,7 @@ class JobFilter:
     start_time_to: datetime | None = None
     end_time_from: datetime | None = None
     end_time_to: datetime | None = None
+    before: str | None = None
     limit: int = 50
     offset: int = 0
 

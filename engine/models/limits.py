@@ -25,6 +25,7 @@ class RunLimits:
     egress_deny: str = ""
     """Networks that no flow may reach, comma-separated; `egress_allow` are the only ones that it may, when given."""
     egress_allow: str = ""
+    egress_cacert: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> RunLimits:
@@ -49,4 +50,5 @@ class RunLimits:
             max_recorded_steps=settings.max_recorded_steps,
             egress_deny=settings.egress_deny or "",
             egress_allow=settings.egress_allow or "",
+            egress_cacert=str(settings.egress_cacert or ""),
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, ValidationError, field_validator
 
 from engine.errors import RequestInvalid
 from engine.models.access import Role, problems_of_key
@@ -78,6 +78,51 @@ class LaunchJob(RequestBody):
     priority: int = Field(0, ge=-1_000_000, le=1_000_000, description="The lowest number runs first, as with nice(1).")
 
     _whole = field_validator("priority", mode="before")(_whole)
+
+
+class ValidateDocument(RequestBody):
+    """A text, and the path it would have; or the path of a document that is there."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"text": "name: hello\nsteps:\n  - {name: greet, type: debug}\n", "path": "hello.yml"}],
+            "anyOf": [
+                {"required": ["text"], "properties": {"text": {"type": "string"}}},
+                {"required": ["path"], "properties": {"path": {"type": "string"}}},
+            ],
+        }
+    )
+
+    text: str | None = Field(None, description="The document's text, at most MAX_DOCUMENT_BYTES.")
+    path: str | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        description="Its path below FLOWS_PATH; without `text`, what is there is meant.",
+        json_schema_extra={"format": "document-path"},
+    )
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        if self.text is None and self.path is None:
+            yield "text", "is required where there is no `path`"
+
+
+class GivenInputs(RequestBody):
+    """The document's inputs by their names. One that declares none takes any object."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{"name": "Ada"}]})
+
+    _values: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Self:
+        body = cls()
+        body._values = dict(value)
+        return body
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override]
+        """All that was given, of which the document says what is wrong."""
+        yield from self._values.items()
 
 
 class AddFlow(RequestBody):

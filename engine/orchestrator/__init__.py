@@ -10,6 +10,7 @@ from engine.errors import DatabaseRefused
 from engine.models.tick import TickReport
 from engine.orchestrator.access import AccessVerbs
 from engine.orchestrator.clock_health import ClockHealthVerbs
+from engine.orchestrator.documents import DocumentVerbs
 from engine.orchestrator.locks import LockVerbs
 from engine.orchestrator.parts import MAX_PRIORITY, MAX_TIMEOUT_SECONDS
 from engine.orchestrator.upkeep import UpkeepVerbs
@@ -25,7 +26,7 @@ log = logging.getLogger("octoflow")
 READY_SECONDS = 1.0
 
 
-class Orchestrator(LockVerbs, UpkeepVerbs, ClockHealthVerbs, AccessVerbs):
+class Orchestrator(LockVerbs, UpkeepVerbs, ClockHealthVerbs, AccessVerbs, DocumentVerbs):
     """One service's engine. Nothing runs before `start` or a verb that needs it; `close` ends all of it."""
 
     _closed = False
@@ -54,7 +55,7 @@ class Orchestrator(LockVerbs, UpkeepVerbs, ClockHealthVerbs, AccessVerbs):
         """What a start does once, beside taking jobs and settling lost ones."""
         self._begin_clock()
         self._started = True
-        self._warn_of_short_token()
+        self._warn_of_open_doors()
         kind = self.settings.database_uri.partition(":")[0]
         log.info("Octoflow %s has started: database %s, data folder %s", __version__, kind, self.settings.data_path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import stat
 from typing import TYPE_CHECKING, cast
 
 from engine.errors import Unauthenticated
@@ -52,6 +53,19 @@ class AccessVerbs(KeyVerbs, AuditVerbs):
         from engine.orchestrator.limited import Limited
 
         return cast("Orchestrator", Limited(cast("Orchestrator", self), flows))
+
+    def _warn_of_open_doors(self) -> None:
+        self._warn_of_short_token()
+        self._warn_of_open_secrets()
+
+    def _warn_of_open_secrets(self) -> None:
+        path = self.settings.secrets_path
+        try:
+            is_open = path.stat().st_mode & stat.S_IROTH
+        except OSError:
+            return
+        if is_open:
+            log.warning("%s can be read by every user of this machine: chmod o-r %s", path.name, path)
 
     def _warn_of_short_token(self) -> None:
         token = self.settings.api_token

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from posixpath import normpath
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import OctoflowError, RequestInvalid, ScheduleExists, ScheduleNotFound, Unavailable
+from engine.models.job import Source
 from engine.models.schedule import Schedule, ScheduleSource
 from engine.orchestrator.schedules import ScheduleVerbs
 
 if TYPE_CHECKING:
-    from engine.catalog import Catalog
     from engine.files import FileStat
     from engine.scheduler.autostart import Entry, Key, Wanted
 
@@ -91,17 +89,14 @@ class AutostartVerbs(ScheduleVerbs):
     def _wanted(self, was_there: bool) -> Wanted:
         """What config.yml says."""
         from engine.reading import ReadingError, decode
+        from engine.reading.whole_files import FileTooLong, read_whole
         from engine.scheduler.autostart import Wanted, read_wanted
 
         file, most = self.settings.config_file, self.settings.max_document_bytes
         wanted = Wanted(file.name)
         try:
-            with open(file, "rb", opener=_without_waiting) as opened:
-                if stat.S_ISFIFO(os.fstat(opened.fileno()).st_mode):  # It would read as an empty file.
-                    raise OSError(None, "it is a pipe, not a file")
-                content = opened.read(most + 1)
-            if len(content) <= most:
-                return read_wanted(file.name, decode(content))
+            return read_wanted(file.name, decode(read_whole(file, most)))
+        except FileTooLong:
             wanted.give_up(None, f"the file has more than {most} bytes")
         except FileNotFoundError:
             if was_there:  # A file that is lost says nothing; an empty one does.
@@ -155,17 +150,34 @@ class AutostartVerbs(ScheduleVerbs):
                     log.info("schedule %s of %s was made by %s", made.id, made.path, wanted.name)
                 elif not has_shape(schedule, fields):
                     self._reshape(schedule, fields)
-            except ScheduleExists:  # Made by a request, or by another process at this moment.
+            except ScheduleExists as error:
                 is_settled = False
+                if (other := self._made_by_request(error.fields["schedule_id"], fields)) is not None:
+                    wanted.problems.append(
+                        f"{wanted.name}, line {line}: the schedule {other} has {fields['path']} at the same times, "
+                        f"made by a request and otherwise: delete it, or this entry"
+                    )
             except Unavailable:
                 raise
             except OctoflowError as error:
                 wanted.refuse(line, fields["path"], str(error))
         return is_settled
 
+    def _made_by_request(self, id: str | None, fields: dict[str, Any]) -> str | None:
+        """The schedule's id when a request made it, and not as these fields want it."""
+        from engine.scheduler.autostart import has_shape
+
+        try:
+            schedule = self._schedules.get(id) if id is not None else None
+        except ScheduleNotFound:
+            return None
+        is_other = schedule is not None and schedule.source is ScheduleSource.API and not has_shape(schedule, fields)
+        return id if is_other else None
+
     def _reshape(self, schedule: Schedule, fields: dict[str, Any]) -> None:
         from engine.scheduler.autostart import SHAPE
 
+        self._new_job(fields["path"], fields["data"], fields["timeout_seconds"], 0, Source.SCHEDULE)
         self._schedules.reshape(schedule.id, **{name: fields[name] for name in SHAPE})
         log.info("schedule %s of %s was changed by %s", schedule.id, schedule.path, self.settings.config_file.name)
 
@@ -190,12 +202,6 @@ class AutostartVerbs(ScheduleVerbs):
 
     # What has changed
 
-    @cached_property
-    def _catalog(self) -> Catalog:
-        from engine.catalog import Catalog
-
-        return Catalog.from_settings(self.settings)
-
     def _config_stamp(self) -> Stamp:
         try:
             status = os.stat(self.settings.config_file)
@@ -216,8 +222,3 @@ class AutostartVerbs(ScheduleVerbs):
             return all(self._catalog.stat(path) == status for path, status in watched.flows.items())
         except OctoflowError:
             return False
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """An opener that does not wait for a pipe's other end."""
-    return os.open(path, flags | os.O_NONBLOCK)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +10,17 @@ from engine.errors import JobEnded, RequestInvalid
 from engine.models.audit import AuditRow, Change
 from engine.models.job import Job, JobFilter, Json, LogLine, NewJob, Outcome, Source, State, Status, StepRow
 from engine.orchestrator.audit import audit_row
-from engine.orchestrator.parts import Parts
+from engine.orchestrator.once import OnceVerbs
+from engine.orchestrator.waiting import WaitVerbs
 
 if TYPE_CHECKING:
+    from engine.models.once import Once
     from engine.supervisor import Observer
 
 log = logging.getLogger("octoflow")
 
 
-class JobVerbs(Parts):
+class JobVerbs(WaitVerbs, OnceVerbs):
     """Launch, run, look, cancel, delete."""
 
     def launch(
@@ -31,11 +32,13 @@ class JobVerbs(Parts):
         priority: int = 0,
         source: Source = Source.API,
         change: Change | None = None,
+        once: Once | None = None,
     ) -> str:
         """Queue a job of the document and return its id; FlowNotFound, DocumentInvalid, FlowRunning, Draining.
 
         Where jobs run inline it is run in this very thread, and has ended when its id is returned; Busy when as many
-        run as may. `change` goes into the audit together with the job.
+        run as may. `change` goes into the audit together with the job. Under a key of `once` that was used meanwhile,
+        nothing is launched: the id is that of the job it was used for.
         """
         self._must_be_sound()
         self._must_take_jobs()
@@ -44,13 +47,16 @@ class JobVerbs(Parts):
         job, documents = self._new_job(path, data, timeout_seconds, priority, source)
         now = self.clock.now()
         row = None if change is None else audit_row(change, now, target=job.path, result_id=job.id)
-        if self._is_inline:
-            self._run_here(job, documents, audit=row)
-        else:
-            self._jobs.insert(job, now, documents=documents, audit=row)
-            executor.nudge()
-            log.debug("job %s of %s is queued", job.id, job.path, extra={"job": job.id})
-        return job.id
+
+        def make() -> str:
+            if self._is_inline:
+                self._run_here(job, documents, audit=row, once=once)
+            else:
+                self._queue(job, documents, row, once)
+                log.debug("job %s of %s is queued", job.id, job.path, extra={"job": job.id})
+            return job.id
+
+        return self._make_once(once, make)
 
     def run(
         self, path: str, data: Json = None, *, timeout_seconds: float | None = None, observer: Observer | None = None
@@ -60,12 +66,21 @@ class JobVerbs(Parts):
         self._executor.start()
         return job.id, self._run_here(job, documents, observer)
 
-    def ended(self, id: str) -> tuple[Job, list[StepRow]] | None:
-        """The job as `job` gives it when its launch has waited for its end; None where launches wait for nothing."""
-        if not self._is_inline:
-            return None
-        job, steps = self.job(id)
-        return (job, steps) if job.state is State.FINISHED else None
+    def _queue(self, job: NewJob, documents: list[Any], audit: AuditRow | None, once: Once | None) -> None:
+        """Insert the job: claimed already when a worker here is free to run it, else pending."""
+        from engine.supervisor import LEASE
+
+        executor, now = self._executor, self.clock.now()
+        with executor.free_worker() as give:
+            if give is not None:
+                claim = self._jobs.insert(
+                    job, now, documents=documents, owner=executor.owner, lease_until=now + LEASE, audit=audit, once=once
+                )
+                assert claim is not None
+                give(claim)
+                return
+        self._jobs.insert(job, now, documents=documents, audit=audit, once=once)
+        executor.nudge()
 
     def _run_here(
         self,
@@ -73,6 +88,7 @@ class JobVerbs(Parts):
         documents: list[Any],
         observer: Observer | None = None,
         audit: AuditRow | None = None,
+        once: Once | None = None,
     ) -> Outcome | None:
         """Insert the job as one that runs already, and supervise it in this thread."""
         from engine.supervisor import LEASE
@@ -81,7 +97,7 @@ class JobVerbs(Parts):
         with executor.room():
             now = self.clock.now()
             claim = self._jobs.insert(
-                job, now, documents=documents, owner=executor.owner, lease_until=now + LEASE, audit=audit
+                job, now, documents=documents, owner=executor.owner, lease_until=now + LEASE, audit=audit, once=once
             )
             assert claim is not None
             return executor.supervise(claim, observer)
@@ -102,12 +118,10 @@ class JobVerbs(Parts):
 
     def job(self, id: str) -> tuple[Job, list[StepRow]]:
         """A job with all it has, and its step runs; JobNotFound."""
-        job = self._jobs.get(id)
-        return replace(job, data=self._secrets.mask().json(job.data)), self._jobs.steps(id)
+        return self._job(id)
 
     def logs(self, id: str, after: int = 0, limit: int = 1000) -> tuple[list[LogLine], int | None]:
         """A job's log lines after that number, and the number to go on from when there may be more; JobNotFound."""
-        self._jobs.get(id)
         return self._jobs.logs(id, after, limit)
 
     def cancel(self, id: str) -> Job:

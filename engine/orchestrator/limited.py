@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import (
     DatabaseRefused,
+    FileMissing,
     FlowNotFound,
     Forbidden,
     Invalid,
@@ -20,12 +22,15 @@ from engine.errors import (
     ScheduleNotFound,
 )
 from engine.models.access import matches
+from engine.models.document import DocumentFilter, DocumentView, ListedDocument, Look
+from engine.models.flow import FlowInputs
 from engine.models.job import Job, JobFilter, LogLine, StepRow
 from engine.models.lock import Lock
 from engine.models.schedule import Schedule, ScheduleFilter, Slot
 
 if TYPE_CHECKING:
     from engine.models.forecast import Forecast
+    from engine.models.once import Once
     from engine.orchestrator import Orchestrator
 
 
@@ -51,9 +56,11 @@ class Limited:
     def launch(self, path: str, data: Any = None, **options: Any) -> Any:
         return self._engine.launch(self._reached(path), data, **options)
 
-    def ended(self, id: str) -> tuple[Job, list[StepRow]] | None:
-        self._must_reach_job(id)
-        return self._engine.ended(id)
+    def made_before(self, once: Once | None) -> str | None:
+        return self._engine.made_before(once)  # By this very key, which reached it then.
+
+    def ended(self, id: str, wait_seconds: float = 0) -> tuple[Job, list[StepRow]] | None:
+        return self._engine.ended(id, wait_seconds)  # Of a job that this key has launched.
 
     def jobs(self, filter: JobFilter) -> list[Job]:
         return self._engine.jobs(filter, self._flows)
@@ -119,6 +126,11 @@ class Limited:
     def forecast(self, hours: float, limit: int) -> Forecast:
         return self._engine.forecast(hours, limit, self._flows)
 
+    # Documents
+
+    def declared_inputs(self) -> list[FlowInputs]:
+        return self._engine.declared_inputs(self._flows)
+
     # Locks
 
     def locks(self) -> Iterable[Lock]:
@@ -129,6 +141,24 @@ class Limited:
 
     def release_locks(self) -> list[str]:
         return self._engine.release_locks(self._flows)
+
+    # Documents
+
+    def validate(self, text: str | None = None, path: str | None = None) -> Look:
+        if text is None:
+            return self._engine.validate(None, self._reached(path or ""))
+        if path is not None and not self._may_be_at(path):
+            raise FlowNotFound(f"There is no flow {path!r} in FLOWS_PATH.")
+        return self._engine.validate(text, path, self._flows)
+
+    def documents(self, filter: DocumentFilter) -> list[ListedDocument]:
+        return self._engine.documents(filter, self._flows)
+
+    def count_documents(self, filter: DocumentFilter) -> int:
+        return self._engine.count_documents(filter, self._flows)
+
+    def document(self, path: str) -> DocumentView:
+        return self._engine.document(self._reached(path))
 
     # What is reached
 
@@ -141,6 +171,16 @@ class Limited:
         if key is None or not matches(self._flows, key):
             raise FlowNotFound(f"There is no flow {path!r} in FLOWS_PATH.")
         return key
+
+    def _may_be_at(self, path: str) -> bool:
+        """Whether a document could be at this path, and be this key's: one that is there, or one that is not yet."""
+        try:
+            key = self._engine._catalog.find(path)
+        except FileMissing:
+            key = normpath(path)
+        except Invalid:
+            return False
+        return matches(self._flows, key)
 
     def _must_reach_job(self, id: str) -> None:
         if not matches(self._flows, self._engine._jobs.path(id)):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from engine.clock import Clock, new_id
 from engine.errors import DatabaseRefused, Draining, RequestInvalid
-from engine.models.job import Json, NewJob, Source
+from engine.models.input_values import read_inputs, refuse_secrets
+from engine.models.job import Job, Json, NewJob, Source, StepRow
 from engine.settings import Settings
 
 if TYPE_CHECKING:
-    from engine.checking import Checker
+    from engine.catalog import Catalog
+    from engine.checking import CheckedDocument, Checker
     from engine.executors.children import ChildPool
     from engine.executors.executor import Executor
     from engine.executors.expressions import ExpressionChecker
@@ -57,19 +59,24 @@ class Parts:
         source: Source,
         *,
         schedule_id: str | None = None,
+        checked: CheckedDocument | None = None,
     ) -> tuple[NewJob, list[Any]]:
         if timeout_seconds is not None and not 1 <= timeout_seconds <= MAX_TIMEOUT_SECONDS:
             raise RequestInvalid(f"timeout_seconds must be from 1 to {MAX_TIMEOUT_SECONDS}.")
         if abs(priority) > MAX_PRIORITY:
             raise RequestInvalid(f"priority must be from -{MAX_PRIORITY} to {MAX_PRIORITY}.")
-        checked = self._checker.document(path)
+        checked = checked or self._checker.document(path)
         key, flow = checked.document.path, checked.flow
+        if source is Source.SCHEDULE:
+            refuse_secrets(key, flow.inputs, data)
+        values = read_inputs(key, flow.inputs, data)
         job = NewJob(
             id=new_id(self.clock.now()),
             path=key,
             name=flow.name,
             revision=checked.document.revision,
-            data=data,
+            data=values.shown,
+            secrets=values.secrets,
             lock_slots=tuple(f"{key}#{slot}" for slot in range(flow.max_concurrent)),
             priority=priority,
             timeout_seconds=timeout_seconds or self.settings.flow_timeout_seconds,
@@ -78,6 +85,10 @@ class Parts:
             has_finally=flow.finally_step is not None,
         )
         return job, [checked.document, *checked.parts]
+
+    def _job(self, id: str) -> tuple[Job, list[StepRow]]:
+        job, steps = self._jobs.get_with_steps(id)
+        return replace(job, data=self._secrets.mask().json(job.data)), steps
 
     def _must_be_sound(self) -> None:
         if self._refusal is not None:
@@ -95,15 +106,20 @@ class Parts:
     def _checker(self) -> Checker:
         with self._lock:
             if self._lazy_checker is None:
-                from engine.catalog import Catalog
                 from engine.checking import Checker
 
                 self._lazy_checker = Checker(
-                    Catalog.from_settings(self.settings),
-                    max_depth=self.settings.max_flow_depth + 1,
+                    self._catalog,
+                    max_depth=self.settings.max_flow_depth,
                     verdicts=self._verdicts,
                 )
             return self._lazy_checker
+
+    @cached_property
+    def _catalog(self) -> Catalog:
+        from engine.catalog import Catalog
+
+        return Catalog.from_settings(self.settings)
 
     @cached_property
     def _verdicts(self) -> ExpressionChecker:
@@ -111,6 +127,12 @@ class Parts:
 
         memory_bytes = self.settings.job_memory_mb << 20
         return ExpressionChecker(lambda: self._executor.pool, memory_bytes, self._documents, self.clock)
+
+    def _fresh_verdicts(self) -> ExpressionChecker:
+        """Verdicts that nobody keeps."""
+        from engine.executors.expressions import ExpressionChecker
+
+        return ExpressionChecker(lambda: self._executor.pool, self.settings.job_memory_mb << 20, None, self.clock)
 
     @property
     def _executor(self) -> Executor:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from engine.clock import new_id
-from engine.errors import RequestInvalid
+from engine.errors import RequestInvalid, TooLarge
 from engine.models.job import Json, NewJob, Source
 from engine.models.schedule import (
     Misfire,
@@ -21,17 +23,21 @@ from engine.models.schedule import (
     Timing,
 )
 from engine.models.tick import TickReport
-from engine.orchestrator.parts import Parts
+from engine.orchestrator.once import OnceVerbs
 
 if TYPE_CHECKING:
+    from engine.checking import CheckedDocument
     from engine.models.forecast import Forecast
+    from engine.models.once import Once
 
 MAX_EVERY_SECONDS = 31_536_000
 MAX_FORECAST_HOURS = 8_784
+MOST_LOOKED_AT = 1_000
+"""So many documents a tick keeps in mind."""
 EVERY_SCHEDULE = ScheduleFilter(limit=1_000_000)
 
 
-class ScheduleVerbs(Parts):
+class ScheduleVerbs(OnceVerbs):
     """Make, look, pause, delete, foresee."""
 
     def create_schedule(
@@ -47,13 +53,18 @@ class ScheduleVerbs(Parts):
         timeout_seconds: float | None = None,
         data: Json = None,
         source: ScheduleSource = ScheduleSource.API,
+        once: Once | None = None,
     ) -> Schedule:
-        """Run the document at these times; FlowNotFound, DocumentInvalid, RequestInvalid, ScheduleExists."""
+        """Run the document at these times; FlowNotFound, DocumentInvalid, RequestInvalid, TooLarge, ScheduleExists.
+
+        Under a key of `once` that was used meanwhile nothing is made, and the schedule is the one it was used for.
+        """
         self._must_be_sound()
         now = self.clock.now()
         timing = Timing(now.replace(microsecond=0), cron, every_seconds, timezone)
         next_due = self._first_due(timing, now)
         _must_be_positive("misfire_grace_seconds", misfire_grace_seconds)
+        self._must_be_small(data)
         job, _ = self._new_job(path, data, timeout_seconds, 0, Source.SCHEDULE)
         schedule = Schedule(
             id=new_id(now),
@@ -70,9 +81,14 @@ class ScheduleVerbs(Parts):
             last_due=now,
             next_due=next_due,
         )
-        self._schedules.insert(schedule)
-        self._schedules_changed()
-        return schedule
+
+        def make() -> str:
+            self._schedules.insert(schedule, once)
+            self._schedules_changed()
+            return schedule.id
+
+        made = self._make_once(once, make)
+        return schedule if made == schedule.id else self.schedule(made)
 
     def schedules(self, filter: ScheduleFilter, flows: str | None = None) -> list[Schedule]:
         """The schedules that match, oldest first; of the documents that the glob `flows` means."""
@@ -129,19 +145,36 @@ class ScheduleVerbs(Parts):
         from engine.scheduler.firing import Firer
 
         before = report.fired
-        Firer(self._schedules, self._job_of, self._zone_of, self.clock).fire(report)
+        look_at = lru_cache(maxsize=MOST_LOOKED_AT)(self._checker.document)  # Once in a tick, however many run it.
+        Firer(self._schedules, partial(self._job_of, look_at), self._zone_of, self.clock).fire(report)
         if report.fired > before:
             self._executor.nudge(report.fired - before)
 
     def _schedules_changed(self) -> None:
         """Whoever waits for the next due time looks again."""
 
+    def _must_be_small(self, data: Json) -> None:
+        """TooLarge when lists and ticks, which read the data of many schedules at once, would feel it."""
+        limit = self.settings.max_schedule_data_bytes
+        size = len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+        if size > limit:
+            raise TooLarge(
+                f"data has {size} bytes of JSON, more than the {limit} that a schedule may have "
+                "(MAX_SCHEDULE_DATA_BYTES): put it into a file that the flow reads."
+            )
+
     def _masked(self, schedule: Schedule) -> Schedule:
         return replace(schedule, data=self._secrets.mask().json(schedule.data))
 
-    def _job_of(self, schedule: Schedule) -> tuple[NewJob, Sequence[Any]]:
+    def _job_of(self, look_at: Callable[[str], CheckedDocument], schedule: Schedule) -> tuple[NewJob, Sequence[Any]]:
         return self._new_job(
-            schedule.path, schedule.data, schedule.timeout_seconds, 0, Source.SCHEDULE, schedule_id=schedule.id
+            schedule.path,
+            schedule.data,
+            schedule.timeout_seconds,
+            0,
+            Source.SCHEDULE,
+            schedule_id=schedule.id,
+            checked=look_at(schedule.path),
         )
 
     def _zone_of(self, timing: Timing) -> tzinfo:

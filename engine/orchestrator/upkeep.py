@@ -11,8 +11,8 @@ from engine import scheduler
 from engine.models.job import JobFilter, State
 from engine.models.tick import TickReport
 from engine.orchestrator.audit import AuditVerbs
-from engine.orchestrator.autostart import AutostartVerbs
 from engine.orchestrator.clock_health import LAST_TICK
+from engine.orchestrator.inputs import InputVerbs
 
 if TYPE_CHECKING:
     from engine.scheduler.metronome import Metronome
@@ -28,7 +28,7 @@ PRUNE_FLOWS = 50
 """How many flows one tick counts the jobs of."""
 
 
-class UpkeepVerbs(AutostartVerbs, AuditVerbs):
+class UpkeepVerbs(InputVerbs, AuditVerbs):
     """The tick and its stages."""
 
     _started = False
@@ -125,6 +125,7 @@ class UpkeepVerbs(AutostartVerbs, AuditVerbs):
         if ended is not None:
             self._schedules.prune_slots(ended, PRUNE_ROWS)
         self._prune_audit(PRUNE_ROWS)
+        self._prune_once(PRUNE_ROWS)
 
     def _tidy(self, _report: TickReport) -> None:
         """Once an hour: remove documents without jobs, and what killed writers left in the data folder."""

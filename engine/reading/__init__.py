@@ -48,11 +48,7 @@ class Marked:
 
     def place(self, path: Sequence[str | int]) -> tuple[int, int]:
         """Line and column, from 1, of a key or list item; of the nearest one above it when it is not there."""
-        import yaml
-
-        if self._root is None:
-            self._root = yaml.compose(self._text, Loader=_loader()) or False
-        place, node = (1, 1), self._root
+        place, node = (1, 1), self._nodes()
         for step in path:
             found = _child(node, step)
             if found is None:
@@ -60,6 +56,19 @@ class Marked:
             mark, node = found
             place = (mark.line + 1, mark.column + 1)
         return place
+
+    def lines_of_items(self, key: str) -> list[int]:
+        """The line of each item of the list at that key of the document."""
+        found = _child(self._nodes(), key)
+        return [] if found is None else [item.start_mark.line + 1 for item in found[1].value]
+
+    def _nodes(self) -> Any:
+        """The root of the parts with their marks, made when it is first needed; False for an empty text."""
+        import yaml
+
+        if self._root is None:
+            self._root = yaml.compose(self._text, Loader=_loader()) or False
+        return self._root
 
 
 def read_yaml(text: str) -> Json:

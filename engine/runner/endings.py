@@ -50,6 +50,9 @@ class Host(Protocol):
     def hide(self, values: list[str], pairs: list[tuple[str, str]]) -> None:
         """Return when these values, and users with passwords, are masked in everything that is kept."""
 
+    def hide_inputs(self, values: list[str]) -> None:
+        """Return when these values are masked in everything that is kept of this job."""
+
     def stopping(self) -> None:
         """Say that the stop was heard: what is left is the `finally_step`."""
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine import templating
-from engine.errors import OctoflowError, StepFailed
+from engine.errors import InputsInvalid, OctoflowError, StepFailed
 from engine.models.flow import END, EXIT, NOTHING, START, Exit, Goto, StepSpec, SubflowResult
 from engine.models.job import Json, StepStatus
 from engine.runner.asked import Asked
@@ -245,12 +245,13 @@ class FlowRun(Asked):
 
     # Sub-flows
 
-    def subflow(self, path: str, input: Json, *, index: int | None = None) -> SubflowResult:
+    def subflow(self, path: str, input: Json, *, index: int | None = None, lenient: bool = False) -> SubflowResult:
         revision = self.part("flow", path)
         limit = self.job.limits.max_flow_depth
         place = self._place_within(index)
         if self.depth > limit:
             raise LimitReached(f"Flows are nested deeper than {limit}, which is the limit (MAX_FLOW_DEPTH): {place}.")
+        input = self.job.input_of(revision, path, input, lenient=lenient)
         run = FlowRun(
             self.job,
             path,
@@ -273,7 +274,10 @@ class FlowRun(Asked):
             raise LimitReached(f"A loop over {len(items)} items is over the limit of {limit} (MAX_LOOP_ITEMS).")
 
         def run(index: int) -> SubflowResult:
-            return self.subflow(path, items[index], index=index + 1)
+            try:
+                return self.subflow(path, items[index], index=index + 1)
+            except InputsInvalid as error:
+                return SubflowResult({}, True, [{"step": path, "type": "flow", "error": str(error)}])
 
         workers = min(max_workers, len(items))
         if workers > 1 and can_wait(self.job, self.part("flow", path), path):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from engine.checking import parse_flow
 from engine.files import Root
 from engine.models.flow import Flow
-from engine.models.job import LogLine
+from engine.models.input_values import read_inputs
+from engine.models.job import Json, LogLine
 from engine.models.limits import RunLimits
 from engine.runner.endings import Host, LimitReached
 
@@ -41,10 +42,26 @@ class JobRun:
         self._lines = count(1)
         self._session: requests.Session | None = None
         self._opening = Lock()
+        self._hidden: set[str] = set()
 
     def flow(self, revision: str, path: str) -> Flow:
         """The flow at this revision, parsed once in the life of the process."""
         return _parsed(revision, path, self._documents[revision]["text"])
+
+    def input_of(self, revision: str, path: str, input: Json, *, lenient: bool) -> Json:
+        """What a sub-flow gets for this input: with its defaults, its secrets hidden from now on; InputsInvalid.
+
+        `lenient` drops names that it does not declare.
+        """
+        inputs = self.flow(revision, path).inputs
+        if inputs and lenient and isinstance(input, dict):
+            input = {each.name: input[each.name] for each in inputs if each.name in input}
+        values = read_inputs(path, inputs, input)
+        fresh = {*(values.secrets or {}).values()} - self._hidden
+        if fresh:
+            self.host.hide_inputs(sorted(fresh))
+            self._hidden |= fresh
+        return values.whole
 
     def text(self, revision: str) -> str:
         """A document's or template's text."""
@@ -98,7 +115,7 @@ def _new_session(limits: RunLimits) -> requests.Session:
     from engine.egress import Egress
     from engine.egress.adapter import open_session
 
-    return open_session(Egress.of(limits.egress_deny, limits.egress_allow))
+    return open_session(Egress.of(limits.egress_deny, limits.egress_allow), limits.egress_cacert)
 
 
 @lru_cache(maxsize=256)

@@ -30,7 +30,7 @@ class Due(Protocol):
 
     def due(self, now: datetime, limit: int) -> Sequence[Schedule | BrokenSchedule]: ...
     def fire(self, firings: Sequence[Firing], documents: Sequence[Document], now: datetime) -> Fired: ...
-    def put_off(self, id: str, error: str, next_due: datetime, failures: int) -> None: ...
+    def put_off(self, id: str, error: str, next_due: datetime, failures: int, now: datetime) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -148,4 +148,4 @@ class Firer:
         """Try a broken schedule again later, and ever more seldom: it must not hold up the others at each tick."""
         failures = schedule.failures + 1
         report.errors.append(f"schedule {schedule.id}: {error}")
-        self.schedules.put_off(schedule.id, error, now + back_off(failures), failures)
+        self.schedules.put_off(schedule.id, error, now + back_off(failures), failures, now)

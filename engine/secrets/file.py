@@ -13,6 +13,7 @@ from engine.egress.hosts import checked
 from engine.errors import SecretMissing, SecretUnavailable
 from engine.models.job import Json
 from engine.reading import Marked, ReadingError, decode, read_document
+from engine.reading.whole_files import read_whole
 from engine.secrets.fields import NEEDED, hidden_pairs, hidden_values
 
 VAULT = "hashicorp-vault"
@@ -21,6 +22,8 @@ TYPES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     VAULT: (("uri",), ("jq_expression",)),
 }
 """Each type's fields: those it needs, and those it may have."""
+
+MOST_BYTES = 10_000_000
 
 Stamp = tuple[int, int, int, int]
 UNREADABLE: Stamp = (0, 0, 0, 0)
@@ -100,7 +103,7 @@ class SecretFile:
     def _load(self) -> _Content:
         name = self._path.name
         try:
-            marked = read_document(decode(self._path.read_bytes()), failsafe=True)
+            marked = read_document(decode(read_whole(self._path, MOST_BYTES)), failsafe=True)
         except FileNotFoundError:
             return _Content()
         except OSError as error:

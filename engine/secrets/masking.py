@@ -51,6 +51,12 @@ class Mask:
                 found.update((needle, None) for needle in _base64_needles(f"{user}:{password}"))
         self._needles = tuple(found)
 
+    def hiding(self, values: Iterable[str]) -> Mask:
+        """A mask that hides these as well, where one is part of the other too."""
+        mask = Mask(values)
+        mask._needles = tuple(dict.fromkeys([*self._needles, *mask._needles]))
+        return mask
+
     def text(self, text: str) -> str:
         """The text without secrets."""
         spans = [span for needle in self._needles for span in needle.spans(text)]

@@ -57,7 +57,7 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
+Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern, json_schema_input_type=str)]
 """A regular expression, compiled when the document is checked."""
 
 Condition = Union[str, bool, int, float, None]
@@ -71,14 +71,20 @@ class CommonKeys(BaseModel):
     type: str = Field(description="The step's type, and the key of its options.")
     name: str = Field(min_length=1, description="The step's name, unique in its flow.")
     description: str | None = Field(None, description="For readers; nothing is done with it.")
-    when: Annotated[list[Condition], BeforeValidator(_as_list), Expressions(Language.CONDITION)] = Field(
+    when: Annotated[
+        list[Condition],
+        BeforeValidator(_as_list, json_schema_input_type=Union[Condition, list[Condition]]),
+        Expressions(Language.CONDITION),
+    ] = Field(
         default=[], description="A Jinja expression, or a list of which all must hold. Evaluated before anything else."
     )
     result_key: str | None = Field(
         None, min_length=1, description="Where the value goes in `_data`; the step's name if absent."
     )
-    ignore_errors: Annotated[list[Pattern], BeforeValidator(_as_list)] = Field(
-        default=[], description="Regular expressions; an error whose text one of them finds does not end the flow."
+    ignore_errors: Annotated[list[Pattern], BeforeValidator(_as_list, json_schema_input_type=Union[str, list[str]])] = (
+        Field(
+            default=[], description="Regular expressions; an error whose text one of them finds does not end the flow."
+        )
     )
     jq_expression: JqProgram | None = Field(None, description="A jq program applied to the value before it is stored.")
     on_error_goto: str | None = Field(None, description="The step to go on with after an error that is not ignored.")
@@ -109,13 +115,18 @@ def step_types() -> dict[str, type[Step]]:
 @cache
 def step_reader() -> TypeAdapter[CommonKeys]:
     """Reads one step from a mapping: the common keys, `type`, and exactly one options object named after it."""
-    models = []
+    any_step: Any = Annotated[Union[tuple(step_models().values())], Field(discriminator="type")]
+    return TypeAdapter(any_step)
+
+
+def step_models() -> dict[str, type[CommonKeys]]:
+    """A model of the whole step for each type, by its name."""
+    models: dict[str, type[CommonKeys]] = {}
     for name, options in step_types().items():
         default = Field(default_factory=options) if _may_be_left_out(options) else ...
         fields: dict[str, Any] = {"type": (Literal[name], ...), name: (options, default)}
-        models.append(create_model(f"{options.__name__}Step", __base__=CommonKeys, __doc__=options.__doc__, **fields))
-    any_step: Any = Annotated[Union[tuple(models)], Field(discriminator="type")]
-    return TypeAdapter(any_step)
+        models[name] = create_model(f"{options.__name__}Step", __base__=CommonKeys, __doc__=options.__doc__, **fields)
+    return models
 
 
 def _may_be_left_out(options: type[Step]) -> bool:
@@ -133,5 +144,11 @@ def _nested(value: Any) -> StepSpec:
     return step_reader().validate_python(value).spec()
 
 
-NestedStep = Annotated[Any, BeforeValidator(_nested)]
+STEP_HERE = "step"
+"""The format that marks, in the JSON Schema of options, where a step stands."""
+
+NestedStep = Annotated[
+    Any,
+    BeforeValidator(_nested, json_schema_input_type=Annotated[Any, Field(json_schema_extra={"format": STEP_HERE})]),
+]
 """A step inside another step's options; its name may be left out. A StepSpec once it is read."""

@@ -20,11 +20,11 @@ class Flow(Step, type="flow"):
         None,
         description="What the sub-flow gets as `__input__`: the value at a key or dotted path, or `.` for the whole "
         "of `_data`. Without it, an object of all names this flow knows: the keys of `_data` that do not begin with "
-        "`__`, over those of this flow's own `__input__`.",
+        "`__`, over those of this flow's own `__input__`. Of these, a sub-flow that declares `inputs` gets those.",
     )
 
     def run(self, run: Run) -> Json:
-        result = run.subflow(self.path, self._input(run))
+        result = run.subflow(self.path, self._input(run), lenient=self.data_key is None)
         if result.failed:
             first = result.errors[0].get("error", "no reason given") if result.errors else "no reason given"
             raise StepFailed(f"sub-flow {self.path!r} failed: {first}")

@@ -23,7 +23,7 @@ class Case(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    when: Annotated[Pattern, BeforeValidator(_text)] = Field(
+    when: Annotated[Pattern, BeforeValidator(_text, json_schema_input_type=Any)] = Field(
         description="A regular expression that the value's whole text must match, such as `P[12]`, `200` or `true`."
     )
     step: NestedStep = Field(description="The step to run then; its name may be left out.")

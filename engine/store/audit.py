@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, select
 from engine.clock import id_floor
 from engine.models.access import Role
 from engine.models.audit import AuditFilter, AuditRow, Change
+from engine.store import prepared
 from engine.store.columns import Key
 from engine.store.database import Database
 from engine.store.tables import audit
@@ -57,7 +58,7 @@ def insert_audit(connection: Connection, row: AuditRow) -> None:
     """Insert the row, its texts cut to what their columns hold."""
     change = row.change
     texts = {name: _cut(getattr(change, name), LENGTHS[name]) for name in TEXTS}
-    connection.execute(INSERT, {"id": row.id, "time": row.time, "role": change.role, **texts})
+    prepared.change(connection, INSERT, {"id": row.id, "time": row.time, "role": change.role, **texts})
 
 
 def _cut(text: str | None, length: int) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, literal, or_, select, update
 
 from engine.models.job import Claim, Job, Owner, Reason, State, Status
 from engine.store.job_rows import get_job, to_claim
@@ -28,6 +28,7 @@ TO_CLAIM = (
         jobs.c.has_finally,
         jobs.c.lock,
         jobs.c.data,
+        jobs.c.secrets,
     )
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)  # SQLite has no such clause and no need of it: BEGIN IMMEDIATE.
@@ -54,7 +55,7 @@ IS_MINE: ColumnElement[bool] = (
     (jobs.c.id == bindparam("job"))
     & (jobs.c.owner == bindparam("holder"))
     & (jobs.c.epoch == bindparam("claimed"))
-    & jobs.c.state.in_(ACTIVE)
+    & or_(*(jobs.c.state == state for state in ACTIVE))  # A list would be compiled anew each time.
 )
 """The fence that every write of an owner goes through; its parameters are `mine()`."""
 MY_STATE = select(jobs.c.state).where(IS_MINE)
@@ -80,6 +81,7 @@ CANCEL_NOT_BEGUN = (
         message="Cancelled before it began.",
         lock=None,
         wanted=None,
+        secrets=None,
         end_time=bindparam("now"),
     )
 )

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, String, Text
-from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -42,8 +41,8 @@ class Moment(TypeDecorator[datetime]):
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], int | None]:
         return _stored_moment
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else from_micros(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], datetime | None]:
+        return _read_moment
 
 
 class Key(TypeDecorator[str]):
@@ -72,7 +71,11 @@ class LongText(TypeDecorator[str]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return LONGTEXT() if dialect.name in ("mysql", "mariadb") else self.impl_instance
+        if dialect.name not in ("mysql", "mariadb"):
+            return self.impl_instance
+        from sqlalchemy.dialects.mysql import LONGTEXT
+
+        return LONGTEXT()
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], str | None]:
         return _stored_text
@@ -86,8 +89,8 @@ class JsonValue(LongText):
     def bind_processor(self, dialect: Dialect) -> Callable[[Json], str | None]:
         return _stored_json
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Json:
-        return None if value is None else json.loads(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], Json]:
+        return _read_json
 
 
 class JsonText(JsonValue):
@@ -99,11 +102,15 @@ class JsonText(JsonValue):
         return _stored_json_text
 
 
-# A processor of one step: what SQLAlchemy makes of `process_bind_param` takes three, and a tick binds a million values.
+# Processors of one step: what SQLAlchemy makes of `process_bind_param` takes three, and a tick binds a million values.
 
 
 def _stored_moment(value: datetime | None) -> int | None:
     return None if value is None else to_micros(value)
+
+
+def _read_moment(value: int | None) -> datetime | None:
+    return None if value is None else from_micros(value)
 
 
 def _stored_text(value: str | None) -> str | None:
@@ -112,6 +119,10 @@ def _stored_text(value: str | None) -> str | None:
 
 def _stored_json(value: Json) -> str | None:
     return None if value is None else compact(value)
+
+
+def _read_json(value: str | None) -> Json:
+    return None if value is None else json.loads(value)
 
 
 def _stored_json_text(value: str | None) -> str | None:

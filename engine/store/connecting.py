@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from engine.errors import DatabaseRefused, SettingInvalid
@@ -59,6 +60,7 @@ def connect(url: URL) -> Engine:
             f"The driver for {url.drivername} is not installed: there is no module {error.name!r}."
         ) from error
     if url.get_backend_name() == "sqlite":
+        engine.dialect.statement_compiler = _HintedCompiler
         event.listen(engine, "connect", _prepare_sqlite)
     return engine
 
@@ -100,6 +102,13 @@ _SERVER: dict[str, Any] = {
     "pool_recycle": 1800,
     "isolation_level": "READ COMMITTED",
 }
+
+
+class _HintedCompiler(SQLiteCompiler):
+    """Writes a hint such as INDEXED BY behind its table, as the compilers of other databases do."""
+
+    def get_from_hint_text(self, table: object, text: str | None) -> str | None:
+        return text
 
 
 def _prepare_sqlite(connection: Any, record: object) -> None:

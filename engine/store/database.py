@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event
 from typing import TypeVar
 from uuid import uuid4
 from weakref import ref
@@ -20,6 +20,7 @@ from engine.errors import DatabaseBusy, DatabaseDown, DatabaseRefused
 from engine.store.connecting import BUSY_SECONDS, connect, read_uri, sqlite_file
 from engine.store.driver_errors import is_worth_repeating, translated
 from engine.store.tables import documents
+from engine.store.turns import Turns, Wish
 
 T = TypeVar("T")
 
@@ -69,18 +70,16 @@ class Database:
                 return verb(connection)
 
     def change(self, verb: Callable[[Connection], T]) -> T:
-        """What the verb returns in a committed transaction; run again, up to three times, after a lost deadlock."""
+        """What the verb returns in a committed transaction.
+
+        It may be run more than once: up to three times more after a lost deadlock, and once more by itself when
+        others' verbs were run in the same transaction and one of them raised.
+        """
         with translated(self.place):
-            for pause in PAUSES:
-                try:
-                    with self._turn(), self._transaction(WRITE) as connection:
-                        return verb(connection)
-                except DBAPIError as error:
-                    if not is_worth_repeating(error):
-                        raise
-                self._clock.wait(Event(), random.uniform(0, pause))
-            with self._turn(), self._transaction(WRITE) as connection:
-                return verb(connection)
+            if self.file is None:
+                return self._change_on_server(verb)
+            with self._told_of_others():
+                return self._turns.change(verb, self._change_alone, BUSY_SECONDS)
 
     def ping(self, write: bool) -> None:
         """Raise what keeps the database from being read, or from being written, down to the disk."""
@@ -131,7 +130,7 @@ class Database:
 
     def _open(self) -> None:
         self.engine = connect(self._url)
-        self._writing = Lock()
+        self._turns = Turns()
 
     def reopen_after_fork(self) -> None:
         """Leave the parent's connections alone, open as they are, and begin with none."""
@@ -146,19 +145,40 @@ class Database:
                 connection.exec_driver_sql(begin)
             yield connection
 
+    def _change_on_server(self, verb: Callable[[Connection], T]) -> T:
+        for pause in PAUSES:
+            try:
+                return self._change_alone(verb)
+            except DBAPIError as error:
+                if not is_worth_repeating(error):
+                    raise
+            self._clock.wait(Event(), random.uniform(0, pause))
+        return self._change_alone(verb)
+
+    def _change_alone(self, verb: Callable[[Connection], T]) -> T:
+        with self._transaction(WRITE) as connection:
+            return verb(connection)
+
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        # SQLite's busy handler polls with growing sleeps; threads of one process queue here and wake at once.
         if self.file is None:
             yield
             return
-        lock = self._writing
-        if not lock.acquire(timeout=BUSY_SECONDS):
-            raise DatabaseBusy(f"{self.place} is busy: other threads held it for longer than we wait. Try again.")
+        turns = self._turns
+        with self._told_of_others():
+            turns.take(Wish(), BUSY_SECONDS)
         try:
             yield
         finally:
-            lock.release()
+            turns.pass_on()
+
+    @contextmanager
+    def _told_of_others(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError as error:
+            sentence = f"{self.place} is busy: other threads held it for longer than we wait. Try again."
+            raise DatabaseBusy(sentence) from error
 
 
 def _reopener(database: Database) -> Callable[[], None]:

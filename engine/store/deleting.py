@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, delete, select
 
+from engine.clock import id_floor
 from engine.errors import JobActive
 from engine.models.job import State, Status
 from engine.store.job_rows import get_state
@@ -36,12 +37,9 @@ def delete_batch(connection: Connection, before: datetime | None, state: State |
 
 
 def _oldest(before: datetime | None, status: Status | None) -> Select[Any]:
-    # Only a job that has ended has a status or an end time. Saying `state` as well, or sorting by anything but the
-    # index that is meant, makes SQLite walk every finished job.
-    ended = select(jobs.c.id)
-    if status is None and before is not None:
-        return ended.where(jobs.c.end_time < before).order_by(jobs.c.end_time)
-    if status is None:
-        return ended.where(jobs.c.state == State.FINISHED).order_by(jobs.c.id)
-    of_status = ended.where(jobs.c.status == status).order_by(jobs.c.id)
-    return of_status if before is None else of_status.where(jobs.c.end_time < before)
+    ended = jobs.c.state == State.FINISHED if status is None else jobs.c.status == status
+    oldest = select(jobs.c.id).where(ended).order_by(jobs.c.id)
+    if before is None:
+        return oldest
+    # A job was queued before it ended, in the same millisecond at most: the walk is over where the ids are too young.
+    return oldest.where(jobs.c.end_time < before, jobs.c.id < id_floor(before + timedelta(milliseconds=1)))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
@@ -14,10 +17,14 @@ from engine.models.problem import Problem
 from engine.store.database import Database
 from engine.store.tables import documents, insert_or_renew
 
-MAX_KEPT = 200
-"""So many bundles are kept in memory: a revision never changes."""
+MAX_KEPT = 1_000
+MAX_KEPT_CHARACTERS = 20_000_000
+"""So many bundles are kept in memory, and so much text in them: a revision never changes."""
+MAX_NOTED = 10_000
 REMEMBERED = timedelta(hours=1)
 """So long a process relies on having stored a document; then it tells the database once more that it is in use."""
+
+LookUp = Callable[[Sequence[str]], Mapping[str, Document]]
 
 SELECT = select(documents.c.path, documents.c.text, documents.c.revision, documents.c.parts)
 BY_REVISION = SELECT.where(documents.c.revision == bindparam("revision"))
@@ -37,6 +44,8 @@ class DocumentStore:
         self._database = database
         self._stored: dict[str, datetime] = {}
         self._bundles: dict[str, dict[str, Document]] = {}
+        self._kept_characters = 0
+        self._sound: set[str] = set()
 
     def put(self, documents: Sequence[Document], now: datetime) -> None:
         """Store those that are not stored yet."""
@@ -58,11 +67,18 @@ class DocumentStore:
         if found is None:
             main = self.get(revision)
             found = {f"flow:{main.path}": main}
-            self._database.ask(lambda connection: _collect(connection, main.parts, found))
-            if len(self._bundles) >= MAX_KEPT:
-                self._bundles.clear()
-            self._bundles[revision] = found
+            self._database.ask(lambda c: _collect(main.parts, partial(_look_up, c), found))
+            self._keep(revision, found)
         return found
+
+    def keep_bundle(self, launched: Sequence[Document]) -> None:
+        """A job of the first of these is about to run; its parts are among the others, or else looked up by then."""
+        main = launched[0]
+        if main.revision not in self._bundles:
+            found = {f"flow:{main.path}": main}
+            with suppress(FlowNotFound):
+                _collect(main.parts, lambda _: {document.revision: document for document in launched}, found)
+                self._keep(main.revision, found)
 
     def verdicts(self, revisions: Sequence[str]) -> dict[str, list[Problem]]:
         """What compiling their expressions found, of those where somebody has tried."""
@@ -72,17 +88,32 @@ class DocumentStore:
     def keep_verdicts(self, verdicts: Sequence[tuple[Document, Sequence[Problem]]], now: datetime) -> None:
         """Store the documents with what compiling their expressions found."""
         rows = [_row(document, now) | {"problems": [each.to_json() for each in found]} for document, found in verdicts]
-        rows.sort(key=lambda row: row["revision"])
-        self._database.change(lambda connection: _insert_or_judge(connection, rows))
+        self._database.change(lambda connection: _insert(connection, rows))
         self.remember((document for document, _ in verdicts), now)
+
+    def note_sound(self, revisions: Iterable[str]) -> None:
+        """These have no expression that does not compile: it is stored with them, at their launch."""
+        if len(self._sound) >= MAX_NOTED:
+            self._sound.clear()
+        self._sound.update(revisions)
 
     def missing(self, documents: Iterable[Document], now: datetime) -> list[Document]:
         """Those that this process does not know to be stored, or has not used for an hour."""
-        return [document for document in documents if not self._remembers(document, now)]
+        return [
+            replace(document, compiles=True) if document.revision in self._sound else document
+            for document in documents
+            if not self._remembers(document, now)
+        ]
 
     def remember(self, documents: Iterable[Document], now: datetime) -> None:
         """These were stored with that time: to be called after the commit."""
         self._stored.update((document.revision, now) for document in documents)
+
+    def _keep(self, revision: str, bundle: dict[str, Document]) -> None:
+        if len(self._bundles) >= MAX_KEPT or self._kept_characters > MAX_KEPT_CHARACTERS:
+            self._bundles, self._kept_characters = {}, 0
+        self._bundles[revision] = bundle
+        self._kept_characters += sum(len(document.text) for document in bundle.values())
 
     def _remembers(self, document: Document, now: datetime) -> bool:
         stored = self._stored.get(document.revision)
@@ -91,20 +122,21 @@ class DocumentStore:
 
 def insert_documents(connection: Connection, missing: Sequence[Document], now: datetime) -> None:
     """Insert those that are absent and renew the others' `stored_time`, within the caller's transaction."""
-    if missing:
-        # In the order of the key, so that two launches that share parts cannot wait for each other.
-        rows = [_row(document, now) for document in sorted(missing, key=lambda document: document.revision)]
-        connection.execute(insert_or_renew(documents, connection.dialect.name, ("stored_time",)), rows)
+    _insert(connection, [_row(document, now) for document in missing])
 
 
-def _insert_or_judge(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    connection.execute(insert_or_renew(documents, connection.dialect.name, ("stored_time", "problems")), rows)
+def _insert(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
+    # In the order of the key, so that two launches that share parts cannot wait for each other.
+    ordered = sorted(rows, key=lambda row: row["revision"])
+    if ordered:
+        insert = insert_or_renew(documents, connection.dialect.name, ("stored_time",), kept=("problems",))
+        connection.execute(insert, ordered)
 
 
-def _collect(connection: Connection, parts: Mapping[str, str], found: dict[str, Document]) -> None:
+def _collect(parts: Mapping[str, str], look_up: LookUp, found: dict[str, Document]) -> None:
+    """Add these parts and their own, at any depth; FlowNotFound."""
     while wanted := {key: revision for key, revision in parts.items() if key not in found}:
-        rows = connection.execute(BY_REVISIONS, {"revisions": sorted(set(wanted.values()))})
-        known = {row.revision: _document(row) for row in rows}
+        known = look_up(sorted(set(wanted.values())))
         further: dict[str, str] = {}
         for key, revision in wanted.items():
             if revision not in known:
@@ -112,6 +144,10 @@ def _collect(connection: Connection, parts: Mapping[str, str], found: dict[str, 
             found[key] = known[revision]
             further.update(known[revision].parts)
         parts = further
+
+
+def _look_up(connection: Connection, revisions: Sequence[str]) -> dict[str, Document]:
+    return {row.revision: _document(row) for row in connection.execute(BY_REVISIONS, {"revisions": revisions})}
 
 
 def _document(row: Row[*tuple[Any, ...]]) -> Document:
@@ -125,4 +161,5 @@ def _row(document: Document, now: datetime) -> dict[str, Any]:
         "text": document.text,
         "parts": document.parts,
         "stored_time": now,
+        "problems": [] if document.compiles else None,
     }

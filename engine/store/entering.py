@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from engine.models.job import NewJob, State
 from engine.models.schedule import Firing, Overlap, Verdict
+from engine.store import prepared
 from engine.store.launching import job_row
 from engine.store.tables import insert_absent, jobs
 
@@ -68,7 +69,7 @@ def _start(connection: Connection, launches: Iterable[Firing], holders: Mapping[
         return []
     # In the order of the locks, so that two ticks cannot wait for each other.
     ordered = sorted(rows.values(), key=lambda row: (row["lock"] or "", row["id"]))
-    if connection.execute(insert_absent(jobs, connection.dialect.name), ordered).rowcount == len(rows):
+    if prepared.change_each(connection, insert_absent(jobs, connection.dialect.name), ordered) == len(rows):
         return list(rows)
     inside = set(connection.scalars(WHO_IS_IN, {"ids": [row["id"] for row in ordered]}))
     return [id for id, row in rows.items() if row["id"] in inside]

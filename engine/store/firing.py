@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from engine.models.flow import Document
 from engine.models.schedule import Fired, Firing, Slot, Verdict
+from engine.store import prepared
 from engine.store.documents import insert_documents
 from engine.store.entering import Entry, enter
 from engine.store.schedule_rows import AnyRow, slot_row
@@ -57,8 +58,9 @@ def fire(connection: Connection, firings: Sequence[Firing], documents: Sequence[
     written += [slot_row(firing.schedule_id, _slot_of(firing, entries[firing.schedule_id], now)) for firing in launches]
     written += [slot_row(firing.schedule_id, _failure_of(firing, now)) for firing in failed]
     if written:
-        connection.execute(insert_absent(slots, connection.dialect.name), written)
-    connection.execute(MOVE_ON, [_moved(firing, rows[firing.schedule_id], entries) for firing in held])
+        prepared.change_each(connection, insert_absent(slots, connection.dialect.name), written)
+    moved = [_moved(firing, rows[firing.schedule_id], entries) for firing in held]
+    prepared.change_each(connection, MOVE_ON, moved)
     return Fired(
         jobs=tuple(entry.job_id for entry in entries.values() if entry.job_id is not None),
         missed=sum(slot.count for firing in held for slot in firing.slots if slot.verdict in MISSED),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, literal, select
+from sqlalchemy import Connection, Row, bindparam, func, literal, select
 
 from engine.errors import JobNotFound
-from engine.models.job import Claim, Job, JobFilter, Json, LogLine, Source, State, Status, StepRow, StepStatus
-from engine.store.globs import path_matches
+from engine.models.input_values import with_secrets
+from engine.models.job import Claim, Job, Json, LogLine, Source, State, Status, StepRow, StepStatus
+from engine.store import prepared
 from engine.store.tables import jobs, logs, steps
 
 IN_LISTS = [
@@ -22,7 +24,10 @@ ONE = select(*IN_LISTS, jobs.c.data, jobs.c.result).where(jobs.c.id == bindparam
 STATE = select(jobs.c.state).where(jobs.c.id == bindparam("id"))
 PATH = select(jobs.c.path).where(jobs.c.id == bindparam("id"))
 PENDING = select(literal(1)).where(jobs.c.state == State.PENDING).limit(1)
-STEPS = select(steps).where(steps.c.job_id == bindparam("id")).order_by(steps.c.number)
+STEP_FIELDS = [column.name for column in steps.c if column.name != "job_id"]
+STEPS = (
+    select(*(steps.c[name] for name in STEP_FIELDS)).where(steps.c.job_id == bindparam("id")).order_by(steps.c.number)
+)
 OUTPUTS = (
     select(steps.c.result_key, steps.c.output)
     .where(steps.c.job_id == bindparam("id"), steps.c.status != StepStatus.RUNNING)
@@ -38,25 +43,17 @@ LINES = (
     .limit(bindparam("limit"))
 )
 
+STATES = {state.value: state for state in State}
+STATUSES: dict[str | None, Status | None] = {None: None, **{status.value: status for status in Status}}
+SOURCES = {source.value: source for source in Source}
+
 
 def get_job(connection: Connection, id: str) -> Job:
     """The job with its data, result and errors; JobNotFound."""
-    row = connection.execute(ONE, {"id": id}).first()
-    if row is None:
+    found = prepared.all_rows(connection, ONE, {"id": id})
+    if not found:
         raise JobNotFound(id)
-    return to_job(row)
-
-
-def list_jobs(connection: Connection, filter: JobFilter, flows: str | None) -> list[Job]:
-    """The page that the filter names, newest first, of the documents that the glob `flows` means."""
-    newest = _matching(select(*IN_LISTS), filter, flows, connection.dialect.name).order_by(jobs.c.id.desc())
-    return [to_job(row) for row in connection.execute(newest.limit(filter.limit).offset(filter.offset))]
-
-
-def count_jobs(connection: Connection, filter: JobFilter, flows: str | None) -> int:
-    """How many jobs the filter lets through, whatever its limit and offset."""
-    number = select(func.count()).select_from(jobs)
-    return connection.scalar(_matching(number, filter, flows, connection.dialect.name)) or 0
+    return to_job(found[0])
 
 
 def get_path(connection: Connection, id: str) -> str:
@@ -77,7 +74,7 @@ def get_state(connection: Connection, id: str) -> State:
 
 def get_steps(connection: Connection, id: str) -> list[StepRow]:
     """Every step run that was recorded, in the order they began."""
-    return [_to_step(row) for row in connection.execute(STEPS, {"id": id})]
+    return [_to_step(row) for row in prepared.all_rows(connection, STEPS, {"id": id})]
 
 
 def get_outputs(connection: Connection, id: str) -> list[tuple[str, Json]]:
@@ -100,42 +97,28 @@ def get_last_numbers(connection: Connection, id: str) -> tuple[int, int]:
     return connection.scalar(LAST_STEP, {"id": id}) or 0, connection.scalar(LAST_LINE, {"id": id}) or 0
 
 
-def to_job(row: Row[*tuple[Any, ...]]) -> Job:
-    """A job of a row with the columns of a list, or with all of `ONE`."""
-    fields = dict(row._mapping)
-    fields.update(
-        state=State(row.state),
-        status=None if row.status is None else Status(row.status),
-        source=Source(row.source),
-        errors=row.errors or [],
-    )
-    return Job(**fields)
+def to_job(row: Sequence[Any]) -> Job:
+    """A job of a row with the columns of a list, or of `ONE`. By position: pages are long, and names take longer."""
+    id, path, name, revision, state, status, reason, message, priority, source, schedule, timeout, *others = row
+    queued, start, end, errors, *data_and_result = others
+    return Job(
+        id, path, name, revision, STATES[state], STATUSES[status], reason, message, priority, SOURCES[source],
+        schedule, timeout, queued, start, end, errors or [], *data_and_result,
+    )  # fmt: skip
 
 
 def to_claim(row: Row[*tuple[Any, ...]], **changed: Any) -> Claim:
     """A claim of a row with the columns of a Claim, and what the claim has changed."""
-    fields = {**row._mapping, "source": Source(row.source), **changed}
+    fields = {
+        **row._mapping,
+        "source": Source(row.source),
+        "data": with_secrets(row.data, row.secrets),
+        "secrets": tuple((row.secrets or {}).values()),
+        **changed,
+    }
     return Claim(**fields)
 
 
-def _to_step(row: Row[*tuple[Any, ...]]) -> StepRow:
-    fields = {**row._mapping, "status": StepStatus(row.status)}
-    del fields["job_id"]
-    return StepRow(**fields)
-
-
-def _matching(query: Select[Any], filter: JobFilter, flows: str | None, dialect: str) -> Select[Any]:
-    query = query.where(*_conditions(filter))
-    return query if flows is None else query.where(path_matches(jobs.c.path, flows, dialect))
-
-
-def _conditions(filter: JobFilter) -> list[ColumnElement[bool]]:
-    equal = [(jobs.c[name], getattr(filter, name)) for name in ("state", "status", "path", "schedule_id")]
-    conditions = [column == value for column, value in equal if value is not None]
-    for name in ("start_time", "end_time"):
-        first, beyond = getattr(filter, f"{name}_from"), getattr(filter, f"{name}_to")
-        if first is not None:
-            conditions.append(jobs.c[name] >= first)
-        if beyond is not None:
-            conditions.append(jobs.c[name] < beyond)
-    return conditions
+def _to_step(row: Sequence[Any]) -> StepRow:
+    fields = dict(zip(STEP_FIELDS, row, strict=True))
+    return StepRow(**fields | {"status": StepStatus(fields["status"])})

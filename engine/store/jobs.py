@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from engine.models.audit import AuditRow
@@ -23,13 +23,16 @@ from engine.models.job import (
     Swept,
 )
 from engine.models.lock import Lock
+from engine.models.once import Once
 from engine.store import (
     claiming,
     deleting,
     document_pruning,
     holding,
+    job_lists,
     job_rows,
     launching,
+    prepared,
     pruning,
     recording,
     sweeping,
@@ -55,27 +58,31 @@ class JobStore:
         lease_until: datetime | None = None,
         documents: Sequence[Document] = (),
         audit: AuditRow | None = None,
+        once: Once | None = None,
     ) -> Claim | None:
         """Queue the job together with the documents it needs; with an owner it is born running, and claimed.
 
         Takes the first of `job.lock_slots` that is free; FlowRunning names a holder when all are taken.
+        AskedBefore when a job was made under the key of `once`.
         """
         missing = self._documents.missing(documents, now)
         claim = self._database.change(
             lambda c: launching.launch(
-                c, job, now, owner=owner, lease_until=lease_until, documents=missing, audit=audit
+                c, job, now, owner=owner, lease_until=lease_until, documents=missing, audit=audit, once=once
             )
         )
         self._documents.remember(missing, now)
+        if documents:
+            self._documents.keep_bundle(documents)
         return claim
 
     def has_pending(self) -> bool:
         """Whether a claim would find anything."""
-        return self._database.ask(lambda c: c.execute(job_rows.PENDING).first() is not None)
+        return self._database.ask(lambda c: prepared.first_value(c, job_rows.PENDING, {}) is not None)
 
     def has_lost(self) -> bool:
         """Whether an adoption would find anything."""
-        return self._database.ask(lambda c: c.execute(claiming.ANY_HANDED_ON).first() is not None)
+        return self._database.ask(lambda c: prepared.first_value(c, claiming.ANY_HANDED_ON, {}) is not None)
 
     def claim(self, owner: Owner, now: datetime, lease_until: datetime, limit: int = 1) -> list[Claim]:
         """Start pending jobs: lowest priority number first, then oldest."""
@@ -168,6 +175,10 @@ class JobStore:
         """Every step run that was recorded, in the order they began."""
         return self._database.ask(lambda c: job_rows.get_steps(c, id))
 
+    def get_with_steps(self, id: str) -> tuple[Job, list[StepRow]]:
+        """The job and its step runs as they were at one moment; JobNotFound."""
+        return self._database.ask(lambda c: (job_rows.get_job(c, id), job_rows.get_steps(c, id)))
+
     def step_outputs(self, id: str) -> list[tuple[str, Json]]:
         """`result_key` and value of the flow's own finished steps, in order: what `_data` is rebuilt from."""
         return self._database.ask(lambda c: job_rows.get_outputs(c, id))
@@ -184,13 +195,17 @@ class JobStore:
         """The locks that are held, by path."""
         return self._database.ask(holding.list_locks)
 
+    def state(self, id: str) -> State:
+        """Where the job is; JobNotFound."""
+        return self._database.ask(lambda c: job_rows.get_state(c, id))
+
     def path(self, id: str) -> str:
         """The document that the job runs; JobNotFound."""
         return self._database.ask(lambda c: job_rows.get_path(c, id))
 
     def count(self, filter: JobFilter, flows: str | None = None) -> int:
-        """How many jobs the filter lets through, whatever its limit and offset."""
-        return self._database.ask(lambda c: job_rows.count_jobs(c, filter, flows))
+        """How many jobs the filter lets through, on all its pages."""
+        return self._database.ask(lambda c: job_lists.count_jobs(c, filter, flows))
 
     def delete(self, id: str) -> None:
         """Delete a job that has ended, with its steps and logs; JobActive, JobNotFound."""
@@ -255,6 +270,10 @@ class JobStore:
     def _delete_documents(self, revisions: Sequence[str], stored_before: datetime) -> int:
         return self._database.change(lambda c: document_pruning.delete_batch(c, revisions, stored_before))
 
+    def newest(self, paths: Iterable[str]) -> dict[str, Job]:
+        """The newest job of each of these documents that has one, without data and result."""
+        return self._database.ask(lambda c: job_lists.newest_of_each(c, paths))
+
     def list(self, filter: JobFilter, flows: str | None = None) -> list[Job]:
         """At most `filter.limit` jobs, newest first, without data and result; of the documents that the glob means."""
-        return self._database.ask(lambda c: job_rows.list_jobs(c, filter, flows))
+        return self._database.ask(lambda c: job_lists.list_jobs(c, filter, flows))

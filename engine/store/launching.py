@@ -11,12 +11,17 @@ from sqlalchemy import Connection, bindparam, select
 from engine.errors import FlowRunning
 from engine.models.audit import AuditRow
 from engine.models.flow import Document
+from engine.models.input_values import with_secrets
 from engine.models.job import Claim, NewJob, Owner, State
+from engine.models.once import Once
+from engine.store import prepared
 from engine.store.audit import insert_audit
 from engine.store.documents import insert_documents
+from engine.store.once import use_key
 from engine.store.tables import insert_absent, jobs
 
 HOLDER = select(jobs.c.id).where(jobs.c.lock.in_(bindparam("locks", expanding=True))).order_by(jobs.c.id).limit(1)
+INSERT = jobs.insert()
 ATTEMPTS = 3
 """A lock can become free between the refused insert and the look at its holder; then the insert is tried again."""
 
@@ -30,15 +35,18 @@ def launch(
     lease_until: datetime | None,
     documents: Sequence[Document],
     audit: AuditRow | None = None,
+    once: Once | None = None,
 ) -> Claim | None:
-    """Insert the job, claimed when an owner is given; FlowRunning when another holds its last free lock."""
+    """Insert the job, claimed when an owner is given; AskedBefore, FlowRunning when another holds its last lock."""
+    if once is not None:
+        use_key(connection, once, job.id, now)
     insert_documents(connection, documents, now)
     row = job_row(job, now, owner, lease_until)
     lock = None
     if job.lock_slots:
         lock = _insert_locked(connection, job.lock_slots, row)
     else:
-        connection.execute(jobs.insert(), row)
+        prepared.change(connection, INSERT, row)
     if audit is not None:
         insert_audit(connection, audit)
     return None if owner is None else _claim(job, owner, now, lock)
@@ -50,7 +58,7 @@ def _insert_locked(connection: Connection, slots: Sequence[str], row: dict[str, 
     insert = insert_absent(jobs, connection.dialect.name)
     for _ in range(ATTEMPTS):
         for slot in slots:
-            if connection.execute(insert, {**row, "lock": slot}).rowcount == 1:
+            if prepared.change(connection, insert, {**row, "lock": slot}) == 1:
                 return slot
         holder = connection.scalar(HOLDER, {"locks": list(slots)})
         if holder is not None:
@@ -83,6 +91,7 @@ def job_row(
         "name": job.name,
         "data": job.data,
         "wanted": None,
+        "secrets": job.secrets,
     }
 
 
@@ -92,7 +101,8 @@ def _claim(job: NewJob, owner: Owner, now: datetime, lock: str | None) -> Claim:
         path=job.path,
         name=job.name,
         revision=job.revision,
-        data=job.data,
+        data=with_secrets(job.data, job.secrets),
+        secrets=tuple((job.secrets or {}).values()),
         timeout_seconds=job.timeout_seconds,
         owner=owner.id,
         epoch=1,

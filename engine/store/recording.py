@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, update
 
 from engine.models.job import Event, LogLine, Outcome, State, StepEnded, StepStarted, StepStatus
+from engine.store import prepared
 from engine.store.claiming import IS_MINE, MY_STATE_HELD, mine
 from engine.store.job_rows import LAST_LINE
 from engine.store.tables import insert_absent, jobs, logs, steps
@@ -42,6 +43,7 @@ FINISH = (
         errors=bindparam("errors"),
         result=bindparam("result"),
         end_time=bindparam("end_time"),
+        secrets=None,
         lock=None,
         owner=None,
         host=None,
@@ -98,7 +100,7 @@ def record(
     again: bool,
 ) -> bool:
     """Write the events if this owner still holds the job."""
-    if connection.scalar(MY_STATE_HELD, mine(id, owner_id, epoch)) is None:
+    if prepared.first_value(connection, MY_STATE_HELD, mine(id, owner_id, epoch)) is None:
         return False
     write(connection, id, fold(id, events, again=again), first_line)
     return True
@@ -125,10 +127,10 @@ def finish(
         "result": outcome.result,
         "end_time": now,
     }
-    if connection.execute(FINISH, {**mine(id, owner_id, epoch), **ending}).rowcount == 0:
+    if prepared.change(connection, FINISH, {**mine(id, owner_id, epoch), **ending}) == 0:
         return False
     write(connection, id, fold(id, events, again=again), first_line)
-    connection.execute(STOP_STEPS, {"job": id, "now": now})
+    prepared.change(connection, STOP_STEPS, {"job": id, "now": now})
     hand_over(connection, lock)
     return True
 
@@ -137,13 +139,13 @@ def write(connection: Connection, id: str, batch: Batch, first_line: int | None)
     """Write the rows. The same batch once more changes nothing, provided that `first_line` is given."""
     dialect = connection.dialect.name
     if batch.begun:
-        connection.execute(insert_absent(steps, dialect), batch.begun)
+        prepared.change_each(connection, insert_absent(steps, dialect), batch.begun)
     if batch.ended:
-        connection.execute(END_STEP, batch.ended)
+        prepared.change_each(connection, END_STEP, batch.ended)
     if batch.lines:
         first = (connection.scalar(LAST_LINE, {"id": id}) or 0) + 1 if first_line is None else first_line
         numbered = [{**line, "sequence": sequence} for sequence, line in enumerate(batch.lines, first)]
-        connection.execute(insert_absent(logs, dialect), numbered)
+        prepared.change_each(connection, insert_absent(logs, dialect), numbered)
 
 
 def _beginning(id: str, event: StepStarted) -> dict[str, Any]:

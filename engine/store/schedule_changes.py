@@ -10,7 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, false, select, true, update
 
 from engine.errors import ScheduleExists, ScheduleNotFound
+from engine.models.once import Once
 from engine.models.schedule import Schedule, Slot
+from engine.store.once import use_key
 from engine.store.schedule_lists import EXISTS
 from engine.store.schedule_rows import schedule_row, slot_row
 from engine.store.tables import insert_absent, schedules, slots
@@ -32,7 +34,7 @@ RESUME = (
 )
 PUT_OFF = (
     update(schedules)
-    .where(THIS, schedules.c.is_paused == false())
+    .where(THIS, schedules.c.is_paused == false(), schedules.c.next_due <= bindparam("now"))
     .values(next_due=bindparam("next"), last_error=bindparam("error"), failures=bindparam("times"))
 )
 RETIME = (
@@ -43,8 +45,10 @@ RETIME = (
 )
 
 
-def insert_schedule(connection: Connection, schedule: Schedule) -> None:
-    """Insert the schedule; ScheduleExists names the one of the same document and timing."""
+def insert_schedule(connection: Connection, schedule: Schedule, once: Once | None = None) -> None:
+    """Insert the schedule; AskedBefore, ScheduleExists names the one of the same document and timing."""
+    if once is not None:
+        use_key(connection, once, schedule.id, schedule.created_time)
     row = schedule_row(schedule, identity_of(schedule))
     if connection.execute(insert_absent(schedules, connection.dialect.name), row).rowcount == 0:
         raise ScheduleExists(connection.scalar(OF_IDENTITY, {"identity": row["identity"]}))

@@ -31,6 +31,11 @@ BY_DEFAULT_ZONE = (
     .limit(bindparam("limit"))
 )
 NEXT_DUE = select(func.min(schedules.c.next_due))
+NEXT_DUE_OF = (
+    select(schedules.c.path, func.min(schedules.c.next_due).label("next_due"))
+    .where(schedules.c.path.in_(bindparam("paths", expanding=True)))
+    .group_by(schedules.c.path)
+)
 ACTIVE_SINCE = select(func.min(schedules.c.created_time)).where(schedules.c.next_due.is_not(None))
 SLOTS = (
     select(slots)
@@ -78,6 +83,12 @@ def get_next_due(connection: Connection) -> datetime | None:
     """When the first of all schedules is due, None when none ever is."""
     first: datetime | None = connection.scalar(NEXT_DUE)
     return first
+
+
+def next_due_of(connection: Connection, paths: Sequence[str]) -> dict[str, datetime | None]:
+    """When each of these documents that has a schedule is next due."""
+    rows = connection.execute(NEXT_DUE_OF, {"paths": list(paths)}).all() if paths else []
+    return {row.path: row.next_due for row in rows}
 
 
 def get_active_since(connection: Connection) -> datetime | None:

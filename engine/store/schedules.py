@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.models.flow import Document
 from engine.models.job import Json
+from engine.models.once import Once
 from engine.models.schedule import (
     BrokenSchedule,
     Fired,
@@ -36,9 +37,12 @@ class ScheduleStore:
         self._database = database
         self._documents = documents or DocumentStore(database)
 
-    def insert(self, schedule: Schedule) -> None:
-        """Keep the schedule; ScheduleExists names the one of the same document and timing."""
-        self._database.change(lambda c: schedule_changes.insert_schedule(c, schedule))
+    def insert(self, schedule: Schedule, once: Once | None = None) -> None:
+        """Keep the schedule; ScheduleExists names the one of the same document and timing.
+
+        AskedBefore when one was made under the key of `once`.
+        """
+        self._database.change(lambda c: schedule_changes.insert_schedule(c, schedule, once))
 
     def get(self, id: str) -> Schedule:
         """The schedule with its last slot; ScheduleNotFound, and DatabaseRefused when its row cannot be read."""
@@ -89,9 +93,9 @@ class ScheduleStore:
         }
         self._database.change(lambda c: schedule_changes.reshape(c, id, values))
 
-    def put_off(self, id: str, error: str, next_due: datetime, failures: int) -> None:
-        """Look at it again at that time, as it cannot be fired now; nothing when it is paused or gone."""
-        values = {"schedule": id, "error": error, "next": next_due, "times": failures}
+    def put_off(self, id: str, error: str, next_due: datetime, failures: int, now: datetime) -> None:
+        """Look at it again at that time, as it cannot be fired now; nothing when it is paused, gone or not due."""
+        values = {"schedule": id, "error": error, "next": next_due, "times": failures, "now": now}
         self._database.change(lambda c: c.execute(schedule_changes.PUT_OFF, values))
 
     def by_source(self, source: ScheduleSource) -> list[Schedule | BrokenSchedule]:
@@ -164,6 +168,10 @@ class ScheduleStore:
     def _page_by_default_zone(self, after: str) -> list[Schedule | BrokenSchedule]:
         values = {"after": after, "limit": PAGE}
         return self._database.ask(lambda c: read_each(c, schedule_lists.BY_DEFAULT_ZONE, values))
+
+    def next_due_of(self, paths: Sequence[str]) -> dict[str, datetime | None]:
+        """When each of these documents that has a schedule is next due, None when all its schedules are paused."""
+        return self._database.ask(lambda c: schedule_lists.next_due_of(c, paths))
 
     def list(self, filter: ScheduleFilter, flows: str | None = None) -> list[Schedule]:
         """At most `filter.limit` schedules, oldest first, each with its last slot; of the documents the glob means."""

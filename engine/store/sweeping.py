@@ -50,7 +50,9 @@ RELEASE = (
     )
 )
 HAND_ON = RELEASE.values(state=State.STOPPING, epoch=jobs.c.epoch + 1)
-CLOSE = RELEASE.values(state=State.FINISHED, status=bindparam("ended"), lock=None, end_time=bindparam("now"))
+CLOSE = RELEASE.values(
+    state=State.FINISHED, status=bindparam("ended"), lock=None, secrets=None, end_time=bindparam("now")
+)
 
 MESSAGES = {
     Reason.CANCELLED: "Cancelled; its worker was lost before it could say how far it came.",

@@ -1,22 +1,40 @@
-"""The tables as they are now; migrations/ holds how they came to be so."""
+"""The tables as they are now; migrations/ holds how they came to be so, and what they are to a single database.
+
+An option such as `mysql_charset` would import that database's dialect at each start.
+"""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Insert, Integer, MetaData, Table, UniqueConstraint
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Insert,
+    Integer,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    func,
+    text,
+)
 
 from engine.store.columns import JsonText, JsonValue, Key, LongText, Moment
 
-BYTEWISE: dict[str, Any] = {
-    f"{dialect}_{option}": value
-    for dialect in ("mysql", "mariadb")
-    for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
-}
-
 metadata = MetaData()
+
+IS_LATE = "{0} > queued_time + 240000000"
+"""Four minutes or more after the job was queued, letter by letter as the index has it: so databases know it again."""
+
+
+def where(rows: str) -> dict[str, Any]:
+    """The index holds only these rows, where the database can do that; a write of any other row does not pay for it."""
+    return {"sqlite_where": text(rows)}  # The migrations tell PostgreSQL.
+
 
 # The wide columns stand last: SQLite reads a row from its start, and a list never gets as far as them.
 jobs = Table(
@@ -47,16 +65,23 @@ jobs = Table(
     Column("data", JsonValue),
     Column("result", JsonText),
     Column("wanted", Key(512)),  # The document whose lock a blocked job waits for.
+    Column("secrets", JsonValue),  # Values of `data` that are masked there; none once the job has ended.
     UniqueConstraint("lock", name="jobs_lock"),
     Index("jobs_by_state", "state", "id"),
-    Index("jobs_by_status", "status", "id"),
+    Index("jobs_by_status", "status", "id", **where("status IS NOT NULL")),
     Index("jobs_by_path", "path", "id"),
-    Index("jobs_by_schedule", "schedule_id", "id"),
+    Index("jobs_by_path_and_status", "path", "status", "id", **where("status IS NOT NULL")),
+    Index("jobs_by_schedule", "schedule_id", "id", **where("schedule_id IS NOT NULL")),
+    Index(
+        "jobs_by_schedule_and_status",
+        *("schedule_id", "status", "id"),
+        **where("schedule_id IS NOT NULL AND status IS NOT NULL"),
+    ),
+    Index("jobs_started_late", "start_time", **where(IS_LATE.format("start_time"))),
+    Index("jobs_ended_late", "end_time", **where(IS_LATE.format("end_time"))),
     Index("jobs_to_claim", "state", "priority", "id"),
-    Index("jobs_by_owner", "owner", "state"),
-    Index("jobs_by_end_time", "end_time"),
-    Index("jobs_by_wanted", "wanted", "id"),
-    **BYTEWISE,
+    Index("jobs_by_owner", "owner", "state", **where("owner IS NOT NULL")),
+    Index("jobs_by_wanted", "wanted", "id", **where("wanted IS NOT NULL")),
 )
 
 documents = Table(
@@ -68,7 +93,6 @@ documents = Table(
     Column("text", LongText, nullable=False),
     Column("stored_time", Moment),  # Moved forward by launches: what is not referred to and was not used goes.
     Column("problems", JsonValue),  # What compiling its expressions found; NULL when nobody has tried yet.
-    **BYTEWISE,
 )
 
 steps = Table(
@@ -86,7 +110,6 @@ steps = Table(
     Column("result_key", LongText),
     Column("error", LongText),
     Column("output", JsonText),
-    **BYTEWISE,
 )
 
 logs = Table(
@@ -99,7 +122,6 @@ logs = Table(
     Column("step", LongText),
     Column("message", LongText, nullable=False),
     sqlite_with_rowid=False,
-    **BYTEWISE,
 )
 
 schedules = Table(
@@ -128,7 +150,6 @@ schedules = Table(
     UniqueConstraint("identity", name="schedules_identity"),
     Index("schedules_by_next_due", "next_due"),
     Index("schedules_by_path", "path", "id"),
-    **BYTEWISE,
 )
 
 slots = Table(
@@ -146,7 +167,6 @@ slots = Table(
     Column("reason", LongText),
     Index("slots_by_due_time", "due_time"),
     sqlite_with_rowid=False,
-    **BYTEWISE,
 )
 
 # Single facts of the service, such as the time of the last good tick.
@@ -156,7 +176,6 @@ marks = Table(
     Column("name", Key(64), primary_key=True),
     Column("time", Moment),
     Column("text", LongText),
-    **BYTEWISE,
 )
 
 api_keys = Table(
@@ -175,7 +194,6 @@ api_keys = Table(
     Column("revoked_time", Moment),
     UniqueConstraint("name_in_use", name="api_keys_name_in_use"),
     Index("api_keys_by_prefix", "prefix"),
-    **BYTEWISE,
 )
 
 # By its id, which is in the order of time.
@@ -193,7 +211,18 @@ audit = Table(
     Index("audit_by_actor", "actor", "id"),
     Index("audit_by_action", "action", "id"),
     sqlite_with_rowid=False,
-    **BYTEWISE,
+)
+
+# What was made for a caller under a key of the caller's own: `digest` is of both, `request` of what was asked.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("digest", Key(64), primary_key=True),
+    Column("request", Key(64), nullable=False),
+    Column("result_id", Key(36), nullable=False),
+    Column("time", Moment, nullable=False),
+    Index("idempotency_keys_by_time", "time"),
+    sqlite_with_rowid=False,
 )
 
 
@@ -204,29 +233,46 @@ def insert_absent(table: Table, dialect: str) -> Insert:
 
 
 @cache
-def insert_or_renew(table: Table, dialect: str, renewed: tuple[str, ...]) -> Insert:
-    """An INSERT that, where a row with the same primary key exists, sets these columns of it instead."""
-    match dialect:
+def insert_or_renew(table: Table, dialect: str, renewed: tuple[str, ...], kept: tuple[str, ...] = ()) -> Insert:
+    """An INSERT that, where a row with the same primary key exists, sets these columns of it instead.
+
+    Those in `kept` are set where the new value is not NULL.
+    """
+    match dialect:  # Each dialect is imported where it is used: together they are a sixth of what SQLAlchemy takes.
         case "sqlite":
+            from sqlalchemy.dialects import sqlite
+
             on_sqlite = sqlite.insert(table)
             return on_sqlite.on_conflict_do_update(
-                index_elements=list(table.primary_key), set_={name: on_sqlite.excluded[name] for name in renewed}
+                index_elements=list(table.primary_key), set_=_renewed(table, on_sqlite.excluded, renewed, kept)
             )
         case "postgresql":
+            from sqlalchemy.dialects import postgresql
+
             on_postgresql = postgresql.insert(table)
             return on_postgresql.on_conflict_do_update(
-                index_elements=list(table.primary_key), set_={name: on_postgresql.excluded[name] for name in renewed}
+                index_elements=list(table.primary_key), set_=_renewed(table, on_postgresql.excluded, renewed, kept)
             )
         case _:
+            from sqlalchemy.dialects import mysql
+
             on_mysql = mysql.insert(table)
-            return on_mysql.on_duplicate_key_update({name: on_mysql.inserted[name] for name in renewed})
+            return on_mysql.on_duplicate_key_update(_renewed(table, on_mysql.inserted, renewed, kept))
+
+
+def _renewed(table: Table, new: Any, renewed: tuple[str, ...], kept: tuple[str, ...]) -> dict[str, Any]:
+    return {name: new[name] for name in renewed} | {name: func.coalesce(new[name], table.c[name]) for name in kept}
 
 
 def _insert_absent(table: Table, dialect: str) -> Insert:
     match dialect:
         case "sqlite":
+            from sqlalchemy.dialects import sqlite
+
             return sqlite.insert(table).on_conflict_do_nothing()
         case "postgresql":
+            from sqlalchemy.dialects import postgresql
+
             return postgresql.insert(table).on_conflict_do_nothing()
         case _:
             return table.insert().prefix_with("IGNORE")

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, exists, select, update
 from sqlalchemy.exc import IntegrityError
 
 from engine.models.job import State
+from engine.store import prepared
 from engine.store.tables import jobs
 
 # A row that another holds is being cancelled or handed another lock at this moment: the one after it is next.
@@ -55,5 +56,5 @@ def unblock_one(connection: Connection, path: str) -> bool:
 
 def _give(connection: Connection, lock: str) -> bool:
     path, _, _ = lock.rpartition("#")
-    id = connection.scalar(NEXT, {"wanted": path})
-    return id is not None and connection.execute(UNBLOCK, {"job": id, "freed": lock}).rowcount == 1
+    id = prepared.first_value(connection, NEXT, {"wanted": path})
+    return id is not None and prepared.change(connection, UNBLOCK, {"job": id, "freed": lock}) == 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import logging
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -18,7 +20,9 @@ from engine.store.volumes import refuse_shared_volume
 if TYPE_CHECKING:
     from engine.store.database import Database
 
-HEAD = "0003"
+log = logging.getLogger("octoflow")
+
+HEAD = "0006"
 """The newest migration. A test holds it to what migrations/versions has."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -31,12 +35,20 @@ def upgrade(database: Database) -> None:
     if database.file is not None:
         refuse_shared_volume(database.file)
         _make_folder(database.file.parent)
+        _keep_from_others(database.file)
     if database.ask(schema_revision) == HEAD:
         return
     with _alone(database), database.write() as connection, _alone_on_server(connection):
         revision = schema_revision(connection)
         if revision != HEAD:
             _refuse_strangers(connection, database.place, revision)
+            if revision is not None:
+                log.info(
+                    "%s is brought from schema %s to %s: some seconds for a million jobs.",
+                    database.place,
+                    revision,
+                    HEAD,
+                )
             _run_migrations(connection)
 
 
@@ -53,6 +65,15 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DatabaseDown(f"The database's folder {folder} cannot be made: {error.strerror}.") from error
+
+
+def _keep_from_others(file: Path) -> None:
+    """Make a new database's file one that only its user and group can read: launches have what is nobody's business.
+
+    SQLite gives the log beside it the same mode. A file that is there keeps its own.
+    """
+    with suppress(OSError):  # What is wrong with the place is told when the database is opened.
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660))
 
 
 def _refuse_strangers(connection: Connection, place: str, revision: str | None) -> None:

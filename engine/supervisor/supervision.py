@@ -13,6 +13,7 @@ from engine.frames import ChannelClosed, Frame, decode_event
 from engine.models.job import Claim, Event, Json, LogLine, Outcome, Reason, Status, StepEnded, StepStarted, StepStatus
 from engine.supervisor.asking import Question
 from engine.supervisor.causes import cause_of_death, stop_sentence
+from engine.supervisor.hiding import JobMask
 from engine.supervisor.row import HeldRow, LeaseLost
 from engine.supervisor.talk import Ending, StopOrder, Talk
 from engine.supervisor.tools import Observer, Tools, Worker
@@ -32,6 +33,7 @@ class Supervision:
         self._tools = tools
         self._observer = observer
         self._row = HeldRow(claim, tools)
+        self._mask = JobMask(tools.secrets, claim.secrets)
         self._order = StopOrder()
         self._outputs: dict[str, str] = {}
         self._current: StepStarted | None = None
@@ -262,6 +264,9 @@ class Supervision:
             case "hide":
                 self._tools.secrets.hide(frame.head["values"], [(user, word) for user, word in frame.head["pairs"]])
                 worker.channel.send(({}, b""))
+            case "hide_inputs":
+                self._mask.hide(frame.head["values"])
+                worker.channel.send(({}, b""))
             case _:
                 event = decode_event(frame)
                 if event is not None:
@@ -315,7 +320,7 @@ class Supervision:
     # Masking
 
     def _masked(self, event: Event) -> Event:
-        mask = self._tools.secrets.mask()
+        mask = self._mask.now()
         match event:
             case LogLine():
                 return replace(event, message=mask.text(event.message))
@@ -326,7 +331,7 @@ class Supervision:
         return event
 
     def _masked_outcome(self, outcome: Outcome) -> Outcome:
-        mask = self._tools.secrets.mask()
+        mask = self._mask.now()
         return replace(
             outcome,
             message=None if outcome.message is None else mask.text(outcome.message),

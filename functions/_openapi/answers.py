@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from functions._answers import Page, Redirect
 from functions._http import Operation
-from functions._openapi.schemas import Schemas, returned
+from functions._openapi.schemas import Schemas, is_tagged, returned
 
 Object = dict[str, Any]
 
 TEXT = {"schema": {"type": "string"}}
 LOCATION = {"Location": {"description": "Where it is, seen from here.", "schema": {"type": "string"}}}
 JOB_LOCATION = {"Location": {"description": "Where the job is, seen from here.", "schema": {"type": "string"}}}
+HAVE_IT = "It is what `If-None-Match` names."
 ETAG = {"ETag": {"description": "Names this very content.", "schema": {"type": "string"}}}
+
+
+def _headers(operation: Operation, status: int, kind: Any) -> Iterator[tuple[str, Object]]:
+    if status == 202 and kind.__name__ == "Launched":
+        yield from JOB_LOCATION.items()
+    if operation.takes("wait"):
+        yield "Preference-Applied", {"description": "`wait=` and the seconds at most.", "schema": {"type": "string"}}
+    if operation.takes("once"):
+        about = "`true` when the Idempotency-Key was used before, and nothing was made this time."
+        yield "Idempotent-Replayed", {"description": about, "schema": {"const": "true"}}
 
 
 class Answers:
@@ -30,13 +42,17 @@ class Answers:
                 found[str(status)] = {"description": "It is elsewhere.", "headers": LOCATION}
             elif kind is Page:
                 found[str(status)] = self._page(operation)
-                found["304"] = {"description": "It is what `If-None-Match` names.", "headers": ETAG}
+                found["304"] = {"description": HAVE_IT, "headers": ETAG}
             else:
                 content = {"application/json": {"schema": self.schemas.answer(kind)}}
                 about = kind.__doc__ or ""
                 found[str(status)] = {"description": about, "content": content}
-                if status == 202 and "job_id" in kind.__annotations__ and kind.__name__ == "Launched":
-                    found[str(status)]["headers"] = JOB_LOCATION
+                headers = dict(_headers(operation, status, kind))
+                if headers:
+                    found[str(status)]["headers"] = headers
+                if is_tagged(operation):
+                    found[str(status)]["headers"] = ETAG
+                    found["304"] = {"description": HAVE_IT, "headers": ETAG}
         return found
 
     @staticmethod

@@ -74,7 +74,9 @@ def leaves_of(operation: Operation) -> Iterator[type[OctoflowError]]:
         yield from (RequestInvalid, Unauthenticated, Forbidden)
     if operation.body_model is not None:
         yield TooLarge
-    if operation.takes_engine:
+    if operation.may_know is not None:
+        yield Unauthenticated
+    if operation.takes_engine or operation.may_know is not None:
         yield from LATER
 
 

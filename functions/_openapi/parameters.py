@@ -20,18 +20,21 @@ ABOUT = {
     "action": "The name of an operation, such as `launch_job`.",
     "actor": "The name of a key, `API_TOKEN`, or `cli:` and a login name.",
     "after": "Only lines after the one of this number, which `next` of the page before says.",
-    "before": "Only due times before this one, which `next` of the page before says.",
+    "before": "Only older ones: jobs before the one of this id, due times before this one (`next` of the page before).",
     "count": "Whether the answer has the `total` of all that match.",
     "end_time_from": "Ended then or later.",
     "end_time_to": "Ended before.",
     "file": "A file of the page.",
     "flow": "Its path, slashes included, its file's name with or without the suffix, or the document's own name.",
+    "glob": "Only documents whose path it means: `*` is any text, slashes too, `?` is one character.",
     "hours": "How far to look ahead.",
     "id": "Its id.",
     "limit": "How many there may be in one answer.",
     "offset": "How many to pass over, which `next` of the page before says.",
     "older_than_days": "Ended so many days ago, or earlier.",
     "path": "A document's path below FLOWS_PATH.",
+    "priority": "The lowest number runs first, as with nice(1).",
+    "q": "Only documents with this in their path, in whatever case.",
     "schedule_id": "Launched by this schedule.",
     "start_time_from": "Started then or later.",
     "start_time_to": "Started before.",
@@ -39,6 +42,7 @@ ABOUT = {
     "status": "How the job ended.",
     "time_from": "Made then or later.",
     "time_to": "Made before.",
+    "timeout_seconds": "How long the job may run; FLOW_TIMEOUT_SECONDS when it does not say.",
 }
 
 
@@ -52,9 +56,25 @@ def names_in_path(path: str) -> list[str]:
     return [part["name"] for part in _PART.finditer(path)]
 
 
+WAIT: Object = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`wait=20` waits up to so many seconds, at most 60, for the job's end.",
+    "schema": {"type": "string"},
+}
+ONCE: Object = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A text of your own, such as a UUID. Sent again with the same request within 24 hours, it makes "
+    "nothing, and is answered with what it made at first.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+
+
 def parameters(operation: Operation) -> list[Object]:
-    """Everything that stands in the URL."""
-    return [*_of_path(operation.path), *_of_query(operation.query_type)]
+    """Everything that stands in the URL, and the headers that are the operation's own."""
+    headers = [each for name, each in (("wait", WAIT), ("once", ONCE)) if operation.takes(name)]
+    return [*_of_path(operation.path), *_of_query(operation.query_type), *headers]
 
 
 def _of_path(path: str) -> Iterator[Object]:
@@ -62,6 +82,8 @@ def _of_path(path: str) -> Iterator[Object]:
         schema: Object = {"type": "string", "minLength": 1}
         if part["converter"] is None:
             schema["pattern"] = "^[^/]+$"
+        if part["name"] == "path":
+            schema["format"] = "document-path"
         yield {
             "name": part["name"],
             "in": "path",

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, TypeAdapter
 
 from engine.models import answers
-from functions._answers import Accepted, Done, Page, Redirect
+from functions._answers import Accepted, Done, Found, Page, Redirect
 from functions._http import Operation
 
 Object = dict[str, Any]
@@ -57,13 +57,18 @@ def returned(operation: Operation) -> list[tuple[int, Any]]:
     alone: Any = SimpleNamespace(__annotations__={"return": function.__annotations__["return"]})
     hint = get_type_hints(alone, function.__globals__, {"answers": answers})["return"]
     found: list[tuple[int, Any]] = []
-    for part in get_args(hint) if get_origin(hint) not in (None, Done, Accepted) else (hint,):
+    for part in get_args(hint) if get_origin(hint) not in (None, Done, Accepted, Found) else (hint,):
         origin = get_origin(part)
-        if origin in (Done, Accepted):
+        if origin in (Done, Accepted, Found):
             found.append((origin.status, get_args(part)[0]))
         else:
             found.append((REDIRECT if part is Redirect else operation.status, part))
     return found
+
+
+def is_tagged(operation: Operation) -> bool:
+    """Whether its answer has an ETag though it is no page."""
+    return str(operation.function.__annotations__["return"]).startswith("Found[")
 
 
 def _by_name(types: Iterable[Any]) -> list[Any]:

@@ -7,6 +7,8 @@ import signal
 import subprocess
 
 import pytest
+from certificates import self_signed
+from peers import peer
 from services import BIN, TOKEN, flow, until
 
 
@@ -62,6 +64,18 @@ def test_a_file_named_from_the_current_folder_is_found(data, octoflow):
     flow(data, "f.yml", "name: f\nsteps:\n  - {name: s, type: set_fact, set_fact: {value: 1}}\n")
 
     assert octoflow("run", "data/flows/f.yml").returncode == 0
+
+
+def test_flows_believe_the_certificates_that_a_setting_names(data, octoflow, tmp_path):
+    context, certificate = self_signed(tmp_path)
+    with peer(tls=context) as secure:
+        flow(data, "f.yml", f"name: f\nsteps:\n  - {{name: s, type: rest, rest: {{uri: '{secure.url}'}}}}\n")
+
+        assert octoflow("run", "f.yml", EGRESS_CACERT=str(certificate)).returncode == 0
+        refused = octoflow("run", "f.yml")
+
+    assert refused.returncode == 1
+    assert "the TLS certificate is refused" in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -233,3 +247,16 @@ def test_config_shows_what_would_be_used(octoflow):
     assert done.returncode == 0
     assert any(line.split()[:3] == ["GRACE_SECONDS", "3", "GRACE_SECONDS"] for line in done.stdout.splitlines())
     assert TOKEN not in done.stdout
+
+
+@pytest.mark.parametrize("is_remote", [True, False])
+def test_a_launch_waits_for_the_job_that_a_service_runs_and_a_repeat_is_that_job(data, octoflow, start, is_remote):
+    flow(data, "f.yml", "name: f\nsteps:\n  - {name: s, type: set_fact, set_fact: {value: 1}}\n")
+    service = start()
+    place = {"OCTOFLOW_URL": service.url, "OCTOFLOW_TOKEN": TOKEN} if is_remote else {}
+
+    ends = [octoflow("jobs", "launch", "f.yml", "--wait", "--json", "--idempotency-key", "k", **place) for _ in "12"]
+
+    assert [end.returncode for end in ends] == [0, 0], ends[0].stderr
+    [id] = {json.loads(end.stdout)["id"] for end in ends}
+    assert [job["id"] for job in service.get("/api/jobs").json()["jobs"]] == [id]

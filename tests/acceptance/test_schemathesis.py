@@ -31,7 +31,7 @@ negative_data_rejection.expected-statuses = ["4xx"]
 """
 
 
-@pytest.mark.timeout(180 + 60 * TRIES)
+@pytest.mark.timeout(420 + 60 * TRIES)
 def test_what_a_service_answers_is_what_it_says_of_itself(data, start, tmp_path):
     for name, text in fuzzing.FLOWS.items():
         flow(data, name, text)

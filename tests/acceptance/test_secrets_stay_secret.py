@@ -77,3 +77,53 @@ def test_no_canary_is_in_any_byte_that_stays(data, start, echo):
     found = [(name, form) for name, content in kept.items() for form in forms if form.encode() in content]
     assert found == []
     assert "***" in answers[0]
+
+
+def test_no_value_of_a_secret_input_is_in_any_byte_that_stays(data, start):
+    sub = "inputs: [{name: word, secret: true}]\nsteps:\n  - {name: show, type: debug, debug: {type: json}}\n"
+    flow(data, "sub.yml", f"name: sub\n{sub}")
+    steps = (
+        "  - {name: show, type: debug, debug: {type: json}}\n"
+        "  - {name: call, type: flow, flow: {path: sub.yml}}\n"
+        "  - {name: fail, type: jq, jq: {expression: 'error(tostring)', data_key: __input__}}\n"
+        "  - {name: last, type: jinja, jinja: {template: 'bye {{ word | urlencode }}'}}\n"
+    )
+    flow(data, "top.yml", f"name: top\nfinally_step: last\ninputs: [{{name: word, secret: true}}]\nsteps:\n{steps}")
+    service = start(LOG_LEVEL="DEBUG")
+
+    job = service.run("top.yml", {"word": PASSWORD})
+    refused = service.post("/api/jobs", {"path": "top.yml", "data": {"word": PASSWORD, "more": 1}})
+    answers = [json.dumps(job), service.get(f"/api/jobs/{job['id']}/logs").text, service.get("/api/audit").text]
+    service.stop()
+
+    assert (job["status"], job["data"], job["result"]["last"]) == ("failed", {"word": "***"}, "bye ***")
+    assert refused.status_code == 400
+    kept = {str(path): path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    kept[str(service.log)] = service.log.read_bytes()
+    kept |= {f"answer {n}": text.encode() for n, text in enumerate([*answers, refused.text])}
+    forms = [
+        PASSWORD,
+        quote(PASSWORD, safe=""),
+        json.dumps(PASSWORD)[1:-1],
+        base64.b64encode(PASSWORD.encode()).decode(),
+    ]
+    assert [(name, form) for name, content in kept.items() for form in forms if form.encode() in content] == []
+
+
+def test_the_finally_step_of_a_killed_service_still_has_the_value(data, start):
+    steps = (
+        "  - {name: wait, type: sleep, sleep: {seconds: 60}}\n"
+        "  - {name: last, type: file, file: {path: said.txt, mode: write, type: text, data_key: word}}\n"
+    )
+    flow(data, "top.yml", f"name: top\nfinally_step: last\ninputs: [{{name: word, secret: true}}]\nsteps:\n{steps}")
+    service = start()
+    id = service.launch("top.yml", {"word": PASSWORD})
+    service.running_step(id, "wait")
+    service.kill()
+
+    again = start()
+    job = again.finished(id)
+
+    assert (job["reason"], job["data"]) == ("worker_lost", {"word": "***"})
+    assert (data / "said.txt").read_text() == PASSWORD
+    assert PASSWORD not in json.dumps(job)

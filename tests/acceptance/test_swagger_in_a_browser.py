@@ -11,6 +11,8 @@ from flows import QUICK
 from prefixes import behind
 from services import TOKEN, flow, until
 
+from functions._openapi.launches import operation_id
+
 
 @pytest.fixture
 def page(tmp_path):
@@ -72,6 +74,22 @@ def test_a_flow_is_launched_from_the_page_and_its_job_is_seen_there(data, start,
     assert (job["id"], job["status"], job["data"]) == (made["job_id"], "success", {"n": 1})
     assert [url for url in asked if not url.startswith((address, "data:"))] == []
     assert complaints == []
+
+
+def test_a_document_that_declares_inputs_is_launched_once_the_token_is_given(data, start, page):
+    flow(data, "greet.yml", f"inputs: [{{name: who, enum: [Ada, Grace]}}]\n{QUICK}")
+    service = start()
+    page.goto(f"{service.url}/api/docs/")
+    page.locator("#operations-documents-launch_document").wait_for()
+    typed = page.locator(f"#operations-documents-{operation_id('greet.yml')}")
+    assert typed.count() == 0
+
+    authorize(page, TOKEN)
+    typed.wait_for()
+    status, made = Operation(page, "documents", operation_id("greet.yml")).execute({"who": "Grace"})
+
+    assert status == 202
+    assert service.finished(made["job_id"])["data"] == {"who": "Grace"}
 
 
 def test_the_page_forgets_the_token_when_it_is_loaded_again(start, page):

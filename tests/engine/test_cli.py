@@ -33,6 +33,15 @@ def data(tmp_path, monkeypatch):
     return folder
 
 
+def test_every_command_is_found_by_its_name():
+    [every] = [action for action in cli._parser(None)._actions if action.choices]
+
+    assert list(every.choices) == [name for names in cli.GROUPS.values() for name in names]
+    for name in every.choices:
+        [one] = [action for action in cli._parser(name)._actions if action.choices]
+        assert name in one.choices
+
+
 def test_the_version_is_printed(capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(["--version"])

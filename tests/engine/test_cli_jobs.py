@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import socket
 import sys
-from dataclasses import fields
 
 import pytest
 from fixed_answers import Answer, peer
 from flows import QUICK
-from stores import upgraded_sqlite
+from shells import data_folder
 
 from engine import cli
 from engine.orchestrator import Orchestrator
@@ -25,15 +24,7 @@ TOKEN = "canary-token-5b1c"
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    folder = tmp_path / "data"
-    (folder / "flows").mkdir(parents=True)
-    (folder / "jobs.sqlite").write_bytes(upgraded_sqlite())
-    for name, text in (("quick", QUICK), ("noisy", NOISY)):
-        (folder / "flows" / f"{name}.yml").write_text(text)
-    for name in [*(field.name.upper() for field in fields(Settings)), "http_proxy", "HTTP_PROXY", "all_proxy"]:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("DATA_PATH", str(folder))
-    return folder
+    return data_folder(tmp_path, monkeypatch, {"quick.yml": QUICK, "noisy.yml": NOISY})
 
 
 @pytest.fixture
@@ -190,6 +181,12 @@ def test_an_id_that_is_none_is_one_sentence(data, capsys, verb, id):
         ["list", "--limit", "501"],
         ["list", "--limit", "many"],
         ["show"],
+        ["launch"],
+        ["launch", "quick.yml", "--wait", "0"],
+        ["launch", "quick.yml", "--wait", "inf"],
+        ["launch", "quick.yml", "--wait", "nan"],
+        ["launch", "quick.yml", "--idempotency-key", "a b"],
+        ["launch", "quick.yml", "--idempotency-key", "k" * 256],
     ],
 )
 def test_usage_errors_are_two(data, capsys, arguments):
@@ -224,7 +221,7 @@ def test_a_time_that_is_none_is_one_sentence(data, capsys):
         (Answer(400, b'{"error": "\\u001b[2Jgone"}'), "octoflow: \\x1b[2Jgone"),
     ],
 )
-@pytest.mark.parametrize("arguments", [["list"], ["show", "id-1"], ["cancel", "id-1"]])
+@pytest.mark.parametrize("arguments", [["list"], ["show", "id-1"], ["cancel", "id-1"], ["launch", "a.yml", "--wait"]])
 def test_whatever_a_service_answers_is_one_sentence(data, capsys, monkeypatch, answer, sentence, arguments):
     with peer(answer) as (url, asked):
         monkeypatch.setenv("OCTOFLOW_URL", url)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 
 import pytest
 from fake_schedules import a_schedule
 from fixed_answers import Answer, peer
 from flows import QUICK
-from stores import upgraded_sqlite
+from shells import data_folder
 
 from engine import cli
 from engine.models.schedule_view import schedule_json
@@ -20,14 +19,7 @@ TOKEN = "canary-token-5b1c"
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    folder = tmp_path / "data"
-    (folder / "flows").mkdir(parents=True)
-    (folder / "jobs.sqlite").write_bytes(upgraded_sqlite())
-    (folder / "flows" / "quick.yml").write_text(QUICK)
-    for name in [*(field.name.upper() for field in fields(Settings)), "http_proxy", "HTTP_PROXY", "all_proxy"]:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("DATA_PATH", str(folder))
-    return folder
+    return data_folder(tmp_path, monkeypatch, {"quick.yml": QUICK})
 
 
 def octoflow(capsys, *arguments):

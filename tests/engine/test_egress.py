@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,11 +13,13 @@ from time import monotonic
 
 import pytest
 import requests
+from services import until
 from urllib3.util import Timeout
 from urllib3.util.connection import HAS_IPV6
 
 from engine.egress import AddressRefused, Egress, adapter, networks
 from engine.egress.adapter import open_session
+from engine.egress.deadlines import MOST_TOLD, Call, Deadlines
 from engine.egress.hosts import admits, checked
 
 needs_ipv6 = pytest.mark.skipif(not HAS_IPV6, reason="this machine has no IPv6")
@@ -407,6 +410,49 @@ def test_a_connection_that_waits_for_its_next_call_is_left_alone(session, server
     session.get(url, timeout=Timeout(total=0.2))
 
     assert len({client for _, client in server.seen}) == 1
+
+
+class Connected:
+    """A connection as far as deadlines know one."""
+
+    def __init__(self, deadline: float) -> None:
+        self.read_from = None
+        self.sock, self.far_end = socket.socketpair()
+        self.far_end.settimeout(10)
+        self.call: Call | None = Call(self, deadline)
+
+    def close(self) -> None:
+        self.sock.close()
+        self.far_end.close()
+
+
+def test_a_call_whose_deadline_is_before_all_that_are_waited_for_is_ended_at_it() -> None:
+    deadlines = Deadlines()
+    begun = monotonic()
+    late, soon = Connected(begun + 3600), Connected(begun + 0.1)
+    with closing(deadlines), closing(late), closing(soon):
+        for each in (late, soon):
+            deadlines.watch(each.call)
+
+        assert soon.far_end.recv(1) == b""
+        assert monotonic() - begun >= 0.1
+        late.far_end.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            late.far_end.recv(1)
+
+
+def test_calls_that_are_over_are_let_go_of_long_before_their_deadline() -> None:
+    deadlines = Deadlines()
+    connection = Connected(monotonic() + 3600)
+    over = []
+    with closing(deadlines), closing(connection):
+        for _ in range(MOST_TOLD + 2):
+            call = Call(connection, monotonic() + 3600)
+            over.append(weakref.ref(call))
+            deadlines.watch(call)
+        del call
+
+        until(lambda: sum(each() is not None for each in over) <= 1)
 
 
 def test_the_thread_ends_with_the_session() -> None:

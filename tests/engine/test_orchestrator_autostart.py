@@ -13,7 +13,7 @@ from clocks import NOON, TestClock
 from flows import QUICK
 from stores import upgraded_sqlite
 
-from engine.errors import DatabaseDown, DocumentInvalid, FlowNotFound, RequestInvalid, ScheduleExists
+from engine.errors import DatabaseDown, DocumentInvalid, FlowNotFound, RequestInvalid, ScheduleExists, TooLarge
 from engine.models.schedule import Overlap, ScheduleFilter, ScheduleSource
 from engine.orchestrator import Orchestrator
 from engine.settings import Settings
@@ -163,12 +163,15 @@ def test_the_times_of_a_bare_path_follow_the_flows_file(engine, config, data):
     assert shown(engine) == [("hourly.yml", 30)]
 
 
-def test_a_schedule_of_the_api_is_left_alone(engine, config):
+def test_a_schedule_of_the_api_is_left_alone_and_told_where_it_differs(engine, config):
     mine = engine.create_schedule("quick.yml", every_seconds=90)
     other = engine.create_schedule("other.yml", every_seconds=90)
 
-    config("autostart: [{path: quick.yml, every_seconds: 90, timeout_seconds: 7}]")
-    assert engine.reconcile() == []
+    config(
+        "autostart: [{path: quick.yml, every_seconds: 90, timeout_seconds: 7}, {path: other.yml, every_seconds: 90}]"
+    )
+    [problem] = engine.reconcile()
+    assert problem.startswith(f"config.yml, line 1: the schedule {mine.id} has quick.yml at the same times")
     assert {each.id for each in engine.schedules(EVERY)} == {mine.id, other.id}
 
     engine.delete_schedule(mine.id)
@@ -279,6 +282,19 @@ def test_a_file_of_other_bytes_or_a_folder_or_too_long_a_one_is_told(engine, con
     assert engine.reconcile() == ["config.yml: the file cannot be read: Is a directory"]
 
 
+@pytest.mark.parametrize(
+    ("given", "fits"), [("x" * 98, True), ("x" * 99, False), ("é" * 49, True), ("é" * 50, False), (["x" * 97], False)]
+)
+def test_the_data_of_a_schedule_is_bounded_in_bytes(make, given, fits):
+    engine = make(max_schedule_data_bytes=100)
+    if fits:
+        assert engine.create_schedule("quick.yml", every_seconds=60, data=given).data == given
+    else:
+        with pytest.raises(TooLarge, match=r"data has 10\d bytes of JSON, more than the 100 .*MAX_SCHEDULE_DATA_BYTES"):
+            engine.create_schedule("quick.yml", every_seconds=60, data=given)
+        assert engine.schedules(EVERY) == []
+
+
 @pytest.mark.parametrize("half", ["", "autostart:\n  - hourly.yml\n  - path: quick.yml\n    every_seconds: 6"])
 def test_a_file_that_is_just_being_written_takes_nothing_away(engine, config, data, monkeypatch, half):
     whole = "autostart:\n  - hourly.yml\n  - path: quick.yml\n    every_seconds: 60\n"
@@ -308,7 +324,7 @@ def test_a_pipe_in_place_of_the_file_is_told_and_not_waited_for(engine, config, 
         finally:
             os.close(os.open(data / "config.yml", os.O_RDWR | os.O_NONBLOCK))  # Lets go of whoever waits for it.
 
-    assert problems == ["config.yml: the file cannot be read: it is a pipe, not a file"]
+    assert problems == ["config.yml: the file cannot be read: it is a pipe or a device, not a file"]
     assert shown(engine) == [("hourly.yml", "0 * * * *")]
 
 

@@ -365,6 +365,22 @@ def test_old_rows_go_after_the_days_that_are_set(make, clock, days, left):
     assert len(engine.audit(AuditFilter())) == left
 
 
+# What is open that need not be
+
+
+@pytest.mark.parametrize(("mode", "warnings"), [(0o600, 0), (0o640, 0), (0o644, 1), (None, 0)])
+def test_secrets_that_every_user_can_read_are_warned_of(make, data, caplog, mode, warnings):
+    if mode is not None:
+        (data / "secrets.yml").write_text("[]")
+        (data / "secrets.yml").chmod(mode)
+
+    with caplog.at_level(logging.WARNING):
+        make().start()
+
+    found = [record for record in caplog.records if "secrets.yml can be read by every user" in record.getMessage()]
+    assert len(found) == warnings
+
+
 # The first admin's token
 
 

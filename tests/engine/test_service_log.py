@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from engine.errors import StorageFull
 from engine.service_log import MOST_BYTES, LogFile, ServiceLog, begin
 from engine.settings import Settings
 
@@ -102,7 +103,9 @@ def test_the_level_is_obeyed_by_us_and_of_others_only_warnings_are_kept(open_log
     assert "".join(entry["message"] for entry in (records() if path.exists() else [])) == expected
 
 
-def test_what_a_path_holds_cannot_forge_a_line_or_steer_a_terminal(open_log, settings):
+def test_what_a_path_holds_cannot_forge_a_line_or_steer_a_terminal(open_log, settings, monkeypatch):
+    # Without pytest's own handlers: what they collect is sent between processes, which a lone surrogate cannot be.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     open_log()
     evil = 'a\r\n{"level": "CRITICAL"}\x1b[2J\x9b31m\u2028\u202e\0\ud800'
 
@@ -202,6 +205,19 @@ def test_errors_that_nobody_caught_are_records_too(open_log, records):
     assert in_thread["message"] == "Thread careless ends by an error"
     assert in_thread["exception"].endswith("ZeroDivisionError: division by zero")
     assert in_main["exception"].endswith("KeyError: 'main'")
+
+
+def test_what_is_full_busy_or_away_is_told_in_a_sentence_and_without_a_traceback(open_log, records):
+    open_log()
+
+    try:
+        raise StorageFull("The database has no room left.") from OSError("the driver's own")
+    except StorageFull:
+        logging.getLogger("octoflow").exception("nothing was fired")
+
+    (entry,) = records()
+    assert entry["message"] == "nothing was fired"
+    assert entry["exception"] == "StorageFull: The database has no room left."
 
 
 def test_a_log_that_ends_leaves_logging_as_it_was(open_log):

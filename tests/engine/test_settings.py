@@ -22,7 +22,8 @@ SAMPLES = {
     "log_max_bytes": ("7000", 7000),
     "egress_deny": ("10.0.0.0/8, ::1", "10.0.0.0/8,::1"),
     "egress_allow": ("127.0.0.1", "127.0.0.1"),
-    "hashicorp_vault_cacert": ("/some/ca.pem", Path("/some/ca.pem")),
+    "hashicorp_vault_cacert": (__file__, Path(__file__)),
+    "egress_cacert": (__file__, Path(__file__)),
     "executor": ("Inline", "inline"),
     "tick_inside": ("true", True),
     "octoflow_url": ("https://octoflow.example.com/", "https://octoflow.example.com"),
@@ -83,6 +84,8 @@ def test_an_empty_variable_is_unset(field, empty):
         ("LOG_FILE_NAME", "a/b.log", "must be a file name without a folder"),
         ("LOG_FILE_NAME", "..", "must be a file name without a folder"),
         ("DATA_PATH", "a\0b", "must not hold a NUL"),
+        ("EGRESS_CACERT", "/no/such/ca.pem", "must be a file that is there"),
+        ("HASHICORP_VAULT_CACERT", "/", "must be a file that is there"),
         ("API_PROTOCOL", "gopher", "must be http, https, or both, comma-separated"),
     ],
 )  # fmt: skip

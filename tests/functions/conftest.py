@@ -15,10 +15,12 @@ from fake_schedules import FakeSchedules
 from functions_framework import create_app
 
 from engine.clock import Clock
-from engine.errors import JobActive, JobNotFound, RequestInvalid, Unauthenticated
+from engine.errors import IdempotencyKeyReused, JobActive, JobNotFound, RequestInvalid, Unauthenticated
 from engine.models.access import Access, Role
 from engine.models.audit import Change
+from engine.models.flow import FlowInputs
 from engine.models.job import Job, JobFilter, LogLine, Source, State, Status, StepRow, StepStatus
+from engine.models.once import Once
 from engine.models.tick import TickReport
 from engine.settings import Settings
 from functions import _engine
@@ -53,7 +55,10 @@ class FakeEngine(FakeSchedules):
         self.held = {id: a_job(id) for id in ("job-1", "job-2", "job-3")}
         self.asked: list[Any] = []
         self.recorded: list[Change] = []
+        self.declared: list[FlowInputs] = []
         self.error: Exception | None = None
+        self.made: dict[str, tuple[str, str]] = {}
+        self.waited: list[float] = []
         self.started, self.closed = Event(), Event()
 
     def start(self) -> None:
@@ -62,14 +67,34 @@ class FakeEngine(FakeSchedules):
     def close(self) -> None:
         self.closed.set()
 
-    def launch(self, path: str, data: Any = None, *, change: Change | None = None, **options: Any) -> str:
+    def _make(self, once: Once | None, id: str) -> None:
+        if once is not None:
+            self.made[once.digest] = once.request, id
+
+    def made_before(self, once: Once | None) -> str | None:
+        known = self.made.get(once.digest) if once else None
+        if once is None or known is None:
+            return None
+        if known[0] != once.request:
+            raise IdempotencyKeyReused
+        once.is_repeat = True
+        return known[1]
+
+    def launch(
+        self, path: str, data: Any = None, *, change: Change | None = None, once: Once | None = None, **options: Any
+    ) -> str:
         self._ask("launch", path, data, options)
         if change is not None:
             self.record(change)
+        self._make(once, "job-new")
         return "job-new"
 
-    def ended(self, id: str) -> tuple[Job, list[StepRow]] | None:
+    def ended(self, id: str, wait_seconds: float = 0) -> tuple[Job, list[StepRow]] | None:
+        self.waited.append(wait_seconds)
         return self.job(id) if self.settings.executor == "inline" else None
+
+    def declared_inputs(self) -> list[FlowInputs]:
+        return self.declared
 
     def jobs(self, filter: JobFilter) -> list[Job]:
         self._ask("jobs", filter)

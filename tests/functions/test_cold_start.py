@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from stores import upgraded_sqlite
+
 ROOT = Path(__file__).resolve().parents[2]
 DEAR = (
     "sqlalchemy alembic pydantic yaml jq requests hvac croniter dateparser psycopg "
@@ -42,3 +44,22 @@ def test_the_settings_of_the_server_import_neither_the_application_nor_the_engin
     modules = modules_after("import functions.server as server\nassert server.worker_class == 'gthread'")
 
     assert modules.isdisjoint([*DEAR.split(), "flask", "functions_framework", "functions.main"])
+
+
+def test_serving_imports_no_other_command():
+    modules = modules_after("import engine.cli; engine.cli._parser('serve').parse_args(['serve'])")
+
+    assert {name for name in modules if name.startswith("engine.cli.")} == {"engine.cli.serve"}
+
+
+def test_a_store_imports_only_the_dialect_of_its_database(tmp_path):
+    (tmp_path / "jobs.sqlite").write_bytes(upgraded_sqlite())
+
+    modules = modules_after(
+        "from engine.store.database import Database; from engine.store.jobs import JobStore\n"
+        f"database = Database('sqlite:///{tmp_path / 'jobs.sqlite'}'); database.upgrade()\n"
+        "JobStore(database).has_pending(); database.dispose()"
+    )
+
+    dialects = {name.split(".")[2] for name in modules if name.startswith("sqlalchemy.dialects.")}
+    assert dialects.isdisjoint(["mysql", "postgresql", "mssql", "oracle"])

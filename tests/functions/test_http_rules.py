@@ -123,7 +123,7 @@ def test_every_operation_but_the_open_ones_asks_for_a_token_first(app_of, engine
 
 def test_only_these_operations_are_open():
     health = {"healthz", "healthz_tick", "readyz"}
-    description = {"apidocs", "docs_file", "docs_page", "openapi_json"}
+    description = {"apidocs", "docs_file", "docs_page", "flow_schema", "openapi_json"}
 
     assert {each.name for each in _http.OPERATIONS if each.role is None} == health | description
 
@@ -164,6 +164,12 @@ def test_which_addresses_are_loopback(address, expected):
         ("127.0.0.1", {"X-Forwarded-For": "127.0.0.1"}, (True, True)),
         ("127.0.0.1", {"Forwarded": ""}, (True, True)),
         ("127.0.0.1", {"X-Real-IP": "1.2.3.4"}, (True, True)),
+        ("127.0.0.1", {"Via": "1.1 proxy"}, (True, True)),
+        ("127.0.0.1", {"X-Forwarded-Port": "443"}, (True, True)),
+        ("127.0.0.1", {"True-Client-IP": "1.2.3.4"}, (True, True)),
+        ("127.0.0.1", {"X-Client-IP": "1.2.3.4"}, (True, True)),
+        ("127.0.0.1", {"CF-Connecting-IP": "1.2.3.4"}, (True, True)),
+        ("127.0.0.1", {"X-Forwarding-Is-Not-Meant": "1"}, (True, False)),
         ("127.0.0.1", {"Host": "127.0.0.1:5000"}, (True, False)),
         ("::1", {"Host": "[::1]:5000"}, (True, False)),
         ("::1", {"Host": "[::1]"}, (True, False)),
@@ -174,6 +180,12 @@ def test_where_a_caller_comes_from(client, engine, address, headers, expected):
     client.get("/api/jobs", headers=headers, environ_base={"REMOTE_ADDR": address})
 
     assert engine.asked[0] == ("is_allowed", "admin", *expected)
+
+
+def test_http_1_0_is_what_a_proxy_speaks_that_says_nothing_of_itself(client, engine):
+    client.get("/api/jobs", environ_overrides={"SERVER_PROTOCOL": "HTTP/1.0"})
+
+    assert engine.asked[0] == ("is_allowed", "admin", True, True)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from engine.models.job import JobFilter, State, Status
 def test_every_filter_reaches_the_engine(client, engine):
     query = {
         "state": "finished", "status": "failed", "path": "a/b.yml", "schedule_id": "s1", "limit": "10", "offset": "20",
+        "before": "019a",
         "start_time_from": "2026-03-01", "start_time_to": "2026-03-02T10:00:00Z",
         "end_time_from": "1772359200", "end_time_to": "2 hours ago",
     }  # fmt: skip
@@ -30,6 +31,7 @@ def test_every_filter_reaches_the_engine(client, engine):
         start_time_to=datetime(2026, 3, 2, 10, tzinfo=UTC),
         end_time_from=datetime(2026, 3, 1, 10, tzinfo=UTC),
         end_time_to=datetime(2026, 3, 15, 10, tzinfo=UTC),
+        before="019a",
         limit=11,
         offset=20,
     )

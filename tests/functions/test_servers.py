@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import runpy
@@ -15,10 +16,12 @@ from http.client import HTTPConnection
 from pathlib import Path
 from threading import Thread
 from time import monotonic
+from types import SimpleNamespace
 
 import pytest
 
 from engine.settings import Settings
+from functions import _engine
 
 ROOT = Path(__file__).resolve().parents[2]
 KIT = ROOT / "tests" / "kit"
@@ -255,6 +258,23 @@ def test_the_server_waits_longer_than_the_engine_which_waits_longer_than_a_final
 
     assert served["graceful_timeout"] == seconds
     assert seconds > settings.stop_seconds > settings.grace_seconds + 2
+
+
+def test_garbage_is_collected_again_once_all_is_imported(monkeypatch):
+    monkeypatch.setattr(_engine, "PROCESS", SimpleNamespace(start_soon=lambda: None))
+    served = runpy.run_path(str(ROOT / "functions" / "server.py"))
+    try:
+        served["post_fork"](None, None)
+        during = gc.isenabled()
+        served["post_worker_init"](None)
+        after = gc.isenabled()
+
+        gc.disable()
+        served["when_ready"](None)
+        assert (during, after, gc.isenabled()) == (False, True, True)
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize(

@@ -56,12 +56,14 @@ class FakeSchedules:
         self.held_locks = [Lock("a/hello.yml", "hello", "job-1", State.RUNNING, NOON, NOON)]
         self.ticked: datetime | None = NOON
 
-    def create_schedule(self, path: str, **fields: Any) -> Schedule:
+    def create_schedule(self, path: str, *, once: Any = None, **fields: Any) -> Schedule:
         self._ask("create_schedule", path, fields)
+        self._make(once, "schedule-new")
         return a_schedule("schedule-new")
 
-    def add_flow(self, path: str, **fields: Any) -> Schedule:
+    def add_flow(self, path: str, *, once: Any = None, **fields: Any) -> Schedule:
         self._ask("add_flow", path, fields)
+        self._make(once, "schedule-new")
         return a_schedule("schedule-new")
 
     def schedules(self, filter: ScheduleFilter) -> list[Schedule]:

@@ -8,7 +8,6 @@ import ssl
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -132,19 +131,3 @@ def _handler(vault: VaultServer) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
-
-
-def self_signed(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """A TLS context for 127.0.0.1 with a certificate that nobody knows, and that certificate's file."""
-    import subprocess
-
-    certificate, key = folder / "vault.pem", folder / "vault.key"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-keyout", key, "-out", certificate, "-subj", "/CN=vault", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-addext", "keyUsage=critical,digitalSignature,keyCertSign"],
-        check=True, capture_output=True, timeout=30,
-    )  # fmt: skip
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context, certificate

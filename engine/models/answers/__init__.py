@@ -6,6 +6,15 @@ Operations name them for the type checker alone: only what describes the API imp
 from __future__ import annotations
 
 from engine.models.answers.access import AuditPage, AuditRow, Key, KeyPage, NewKey
+from engine.models.answers.documents import (
+    Document,
+    DocumentPage,
+    DocumentSummary,
+    LastJob,
+    Outline,
+    OutlineStep,
+    Verdict,
+)
 from engine.models.answers.jobs import (
     Deleted,
     Job,
@@ -44,6 +53,9 @@ __all__ = [
     "ClockHealth",
     "ComingRun",
     "Deleted",
+    "Document",
+    "DocumentPage",
+    "DocumentSummary",
     "Error",
     "FieldProblem",
     "Flow",
@@ -59,12 +71,15 @@ __all__ = [
     "JobSummary",
     "Key",
     "KeyPage",
+    "LastJob",
     "Launched",
     "Lock",
     "Locks",
     "LogLine",
     "LogPage",
     "NewKey",
+    "Outline",
+    "OutlineStep",
     "Parts",
     "Problem",
     "Readiness",
@@ -78,4 +93,5 @@ __all__ = [
     "Step",
     "Stopping",
     "Tick",
+    "Verdict",
 ]

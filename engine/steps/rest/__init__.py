@@ -20,6 +20,10 @@ from engine.steps.rest.request import Credential, Request
 Method = Literal["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 
 
+AnyCase = Method | str
+"""What an editor may complete, and what it must not complain of."""
+
+
 def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
@@ -97,7 +101,9 @@ class Rest(Step, type="rest"):
     """
 
     uri: JinjaText = Field(min_length=1, description="The address (Jinja), http or https.")
-    method: Annotated[Method, BeforeValidator(_upper)] = Field("GET", description="The method, in any case.")
+    method: Annotated[Method, BeforeValidator(_upper, json_schema_input_type=AnyCase)] = Field(
+        "GET", description="The method, in any case."
+    )
     headers: Mapping = Field({}, description="Headers (Jinja in the values); one whose value is null is not sent.")
     query: Mapping = Field(
         {},

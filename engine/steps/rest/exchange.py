@@ -71,7 +71,7 @@ def exchange(session: requests.Session, request: Request, bounds: Bounds, *, ver
 
 
 def _send(session: requests.Session, request: Request, bounds: Bounds, verify: bool) -> requests.Response:
-    from requests import PreparedRequest, RequestException
+    from requests import PreparedRequest
     from requests import Request as Draft
     from requests.exceptions import InvalidURL
     from urllib3.exceptions import HTTPError, InsecureRequestWarning
@@ -93,7 +93,7 @@ def _send(session: requests.Session, request: Request, bounds: Bounds, verify: b
         raise StepFailed(f"{request.method} {request.host}: the uri is not an address that can be called") from error
     except AddressRefused as error:
         raise StepFailed(f"{request.method} {request.host}: {error}") from error
-    except (RequestException, HTTPError) as error:
+    except (OSError, HTTPError) as error:  # What requests raises is an OSError.
         _explain(error, request, bounds)
 
 

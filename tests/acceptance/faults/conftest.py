@@ -77,6 +77,20 @@ def what_holds_after_any_fault(request: pytest.FixtureRequest) -> Iterator[None]
     assert broken_rules(watch, CANARIES, given={"secrets.yml"}) == []
 
 
+@pytest.fixture
+def start(start: Callable[..., Service]) -> Iterator[Callable[..., Service]]:
+    """Starts services of the test's own; the same must hold of each of them in the end, dead or alive."""
+    watches: list[Watch] = []
+
+    def begin(*values: Any, **settings: Any) -> Service:
+        service = start(*values, **settings)
+        watches.append(Watch(service))
+        return service
+
+    yield begin
+    assert [rule for watch in watches for rule in broken_rules(watch, [])] == []
+
+
 @pytest.fixture(scope="module")
 def made() -> Iterator[Peer]:
     with peer() as each:

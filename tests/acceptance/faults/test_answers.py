@@ -6,8 +6,8 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
+from certificates import self_signed
 from peers import Handler, Peer, peer, send
-from vault_server import self_signed
 
 from engine.steps.rest.answer import SHOWN
 

@@ -153,7 +153,7 @@ def test_row_67_flows_nested_too_deeply_are_refused_with_the_chain(service, data
     answer = service.post("/api/jobs", {"path": calls(data, *names)})
 
     assert answer.status_code == 400
-    assert "flow depth over" in answer.json()["error"]
+    assert "flow depth over 10: " in answer.json()["error"]
     assert " > ".join(names[:11]) in answer.json()["error"]
 
 

@@ -284,8 +284,8 @@ def test_a_verdict_that_is_not_final_refuses_nothing_and_is_asked_for_again(data
 def test_who_asks_for_problems_hears_that_nothing_was_compiled(data: Path) -> None:
     text = (data / "flows" / "main.yml").read_text()
 
-    [problem] = checker(data, Verdicts(is_final=False)).problems("main.yml", text)
+    [problem] = checker(data, Verdicts(is_final=False)).look("main.yml", text).problems
 
     assert (problem.code, problem.severity) == ("not_compiled", "warning")
-    assert checker(data, Verdicts()).problems("main.yml", text) == []
-    assert [each.code for each in checker(data, Verdicts("MAIN")).problems("main.yml", text)] == ["expression"]
+    assert checker(data, Verdicts()).look("main.yml", text).problems == ()
+    assert [each.code for each in checker(data, Verdicts("MAIN")).look("main.yml", text).problems] == ["expression"]

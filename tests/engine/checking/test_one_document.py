@@ -56,7 +56,7 @@ def test_a_good_flow_is_read_whole() -> None:
     flow = parse_flow("f.yml", GOOD)
 
     assert (flow.name, flow.finally_step, flow.max_concurrent) == ("Process tickets", "write", 3)
-    assert flow.inputs[0]["name"] == "since"
+    assert [(each.name, each.default, each.is_required) for each in flow.inputs] == [("since", "yesterday", False)]
     assert [(step.name, step.type, step.result_key) for step in flow.steps] == [
         ("fetch", "rest", "tickets"),
         ("decide", "goto", "decide"),
@@ -120,7 +120,8 @@ STEP = "steps: [{name: a, type: sleep, sleep: {seconds: 1}}]\n"
         ("max_concurrent: 0", "max_concurrent", "from 1", None),
         ("max_concurrent: true", "max_concurrent", "from 1", None),
         ("inputs: {a: 1}", "inputs", "a list of objects", None),
-        ("inputs: [{nam: a}]", "inputs.0", "an object with a name", None),
+        ("inputs: [5]", "inputs.0", "an object with a name", "name: host"),
+        ("inputs: [{type: string}]", "inputs.0", "name is missing", None),
         ("inputs: [{name: a, defualt: 1}]", "inputs.0.defualt", "not a known key", "default"),
     ],
 )

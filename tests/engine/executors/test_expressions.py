@@ -228,6 +228,17 @@ def test_a_revision_is_tried_once(pool: ChildPool) -> None:
     assert crowd.taken == 1
 
 
+def test_a_text_that_compiled_in_one_document_is_not_tried_in_the_next(pool: ChildPool) -> None:
+    crowd = Crowd(pool)
+    checker = ExpressionChecker(lambda: crowd, MEMORY)
+    judge(checker, program("good", ".a"), program("bad", "nope"))
+
+    assert judge(checker, program("other", ".a")) == ([], True)
+    assert crowd.taken == 1
+    assert len(judge(checker, program("other", ".a"), program("worse", "nope"))[0]) == 1
+    assert crowd.taken == 2
+
+
 def test_a_document_without_expressions_needs_no_process() -> None:
     def pool() -> ChildPool:
         raise AssertionError("nothing is to be compiled")
@@ -265,6 +276,21 @@ def test_a_verdict_outlives_its_process_in_the_database(pool: ChildPool, tmp_pat
     assert judged[0] == judged[1]
     assert len(judged[0][0]) == 1
     assert crowd.taken == 1
+    database.dispose()
+
+
+def test_a_good_verdict_is_stored_with_the_document_at_its_launch(pool: ChildPool, tmp_path: Path) -> None:
+    database = sqlite_database(tmp_path / "jobs.sqlite")
+    documents = DocumentStore(database)
+    checker = ExpressionChecker(lambda: pool, MEMORY, documents, TestClock())
+    good = source(program("good", ".a"))
+
+    checker.problems([good])
+    before = documents.verdicts([good.document.revision])
+    documents.put([good.document], NOON)
+
+    assert before == {}
+    assert DocumentStore(database).verdicts([good.document.revision]) == {good.document.revision: []}
     database.dispose()
 
 

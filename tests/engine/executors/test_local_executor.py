@@ -11,7 +11,7 @@ from services import is_alive, until
 
 from engine.errors import DatabaseBusy
 from engine.executors.owner import live_owners
-from engine.models.job import Owner, Reason, State, Status
+from engine.models.job import JobFilter, Owner, Reason, State, Status
 
 
 class Faulty:
@@ -61,6 +61,91 @@ def test_a_nudge_wakes_a_worker_at_once(hall, look_each):
     executor.nudge()
 
     assert hall.finished(job, seconds=10).status is Status.SUCCESS
+
+
+def test_a_job_that_is_claimed_for_a_free_worker_is_run_by_it(hall, look_each):
+    look_each(60)
+    executor = hall.executor()
+    executor.start()
+
+    claim = put_to_a_free_worker(hall, executor)
+
+    assert hall.finished(claim.id, seconds=10).status is Status.SUCCESS
+
+
+def test_nobody_is_free_while_all_workers_are_at_work_or_before_the_start(hall):
+    executor = hall.executor(workers=1)
+    with executor.free_worker() as give:
+        assert give is None
+    executor.start()
+    claim = put_to_a_free_worker(hall, executor, SLOW)
+
+    with executor.free_worker() as give:
+        assert give is None
+    executor.stop(claim.id, Reason.CANCELLED)
+
+
+def test_a_worker_is_free_again_when_no_job_could_be_claimed_for_it(hall, look_each):
+    look_each(60)
+    executor = hall.executor(workers=1)
+    executor.start()
+    put_to_a_free_worker(hall, executor)
+
+    until(lambda: free_worker_that_gets_nothing(executor))
+    job = hall.queue()
+    executor.nudge()
+
+    assert hall.finished(job, seconds=10).status is Status.SUCCESS
+
+
+def test_jobs_that_are_put_to_workers_and_jobs_that_are_queued_all_run(hall, look_each):
+    look_each(60)
+    executor = hall.executor(workers=2)
+    executor.start()
+    barrier = threading.Barrier(4)
+    jobs = []
+
+    def launch():
+        barrier.wait()
+        for _ in range(5):
+            with executor.free_worker() as give:
+                if give is not None:
+                    give(hall.queue(owner=executor.owner))
+                    continue
+            jobs.append(hall.queue())
+            executor.nudge()
+
+    launchers = [Thread(target=launch) for _ in range(4)]
+    for thread in launchers:
+        thread.start()
+    for thread in launchers:
+        thread.join()
+    executor.run_until_idle()
+
+    ended = hall.jobs.list(JobFilter(limit=100))
+    assert [job.status for job in ended] == [Status.SUCCESS] * 20
+
+
+def put_to_a_free_worker(hall, executor, text=QUICK):
+    def put():
+        with executor.free_worker() as give:
+            if give is None:
+                return None
+            claim = hall.queue(text, owner=executor.owner)
+            give(claim)
+            return claim
+
+    return until(put)
+
+
+def free_worker_that_gets_nothing(executor):
+    try:
+        with executor.free_worker() as give:
+            if give is not None:
+                raise RuntimeError("the flow runs already")
+    except RuntimeError:
+        return True
+    return False
 
 
 def test_a_job_that_nobody_nudged_for_is_found_by_looking(hall, look_each):

@@ -61,6 +61,10 @@ class FakeHost:
             raise StepFailed(f"secret {name!r} is not in secrets.yml")
         return self.secrets[name]
 
+    def hide_inputs(self, values: list[str]) -> None:
+        for value in values:
+            self._note(f"hide {value}")
+
     def stopping(self) -> None:
         self._note("stopping")
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +16,9 @@ from zoneinfo import ZoneInfo
 
 from clocks import TestClock
 from cron_by_minutes import due_minutes
+from failing_calls import interrupted
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
 from stores import upgraded_sqlite
 
 from engine.models.job import JobFilter, State
@@ -110,7 +108,7 @@ class Run:
     def killed_tick(self, statement: int) -> None:
         self.latest = max(self.latest, self.clock.now())
         try:
-            with killed_at(self.engine, statement):
+            with interrupted(self.engine._database, statement, Killed()):
                 self.engine.tick()
         except Killed:
             self.restart()
@@ -135,25 +133,6 @@ class Run:
                 self.latest = max(self.latest, self.clock.now())
             case "restart":
                 self.restart()
-
-
-@contextmanager
-def killed_at(engine: Orchestrator, statement: int) -> Iterator[None]:
-    """The process dies at its n-th statement."""
-    left = statement
-
-    def count(*_: object) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            raise Killed
-
-    database = engine._database.engine
-    event.listen(database, "before_cursor_execute", count)
-    try:
-        yield
-    finally:
-        event.remove(database, "before_cursor_execute", count)
 
 
 def due_times(made: Made, after: datetime, until: datetime) -> list[datetime]:

@@ -65,7 +65,7 @@ class Table:
         missed = sum(slot.count for firing in firings for slot in firing.slots)
         return Fired(jobs=launched, missed=missed, failed=failed)
 
-    def put_off(self, id, error, next_due, failures):
+    def put_off(self, id, error, next_due, failures, now):
         self.put_off_rows[id] = error, next_due, failures
         del self.rows[id]
 

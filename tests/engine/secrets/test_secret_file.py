@@ -179,6 +179,26 @@ def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
         SecretFile(tmp_path).get("x")
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device", "endless"])
+def test_what_is_no_file_or_has_no_end_keeps_nobody_waiting(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "secrets.yml"
+    match kind:
+        case "pipe":
+            os.mkfifo(place)
+        case "device":
+            place.symlink_to("/dev/zero")
+        case "endless":
+            place.touch()
+            os.truncate(place, 1 << 40)
+
+    [problem] = SecretFile(place).problems()
+
+    assert problem.startswith("secrets.yml cannot be read: it ")
+    with pytest.raises(SecretUnavailable):
+        SecretFile(place).get("snow")
+    assert SecretKeeper(place, also=["canary-token"]).mask().text("a canary-token") == "a ***"
+
+
 def test_the_secrets_do_not_show_in_a_repr(path: Path) -> None:
     secrets = SecretFile(path)
     secrets.get("awx")

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from certificates import self_signed
 from clocks import TestClock
-from vault_server import STATUS_BODY, TOKEN, VaultServer, self_signed
+from vault_server import STATUS_BODY, TOKEN, VaultServer
 
 from engine.errors import SecretUnavailable
 from engine.secrets.keeper import SecretKeeper

@@ -84,7 +84,7 @@ class FakeRun:
         with open(self.folder / path, "ab") as file:
             file.write(content)
 
-    def subflow(self, path: str, input: Any, *, index: int | None = None) -> SubflowResult:
+    def subflow(self, path: str, input: Any, *, index: int | None = None, lenient: bool = False) -> SubflowResult:
         return self.flows(path, input)
 
     def loop(self, path: str, items: list[Any], *, max_workers: int) -> list[SubflowResult]:

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from certificates import self_signed
 from urllib3.util.connection import HAS_IPV6
 
 from engine.egress import Egress, adapter
@@ -32,10 +33,10 @@ def call(fake_run: Any, read_step: Any) -> Iterator[Callable[..., Any]]:
     """Runs a `rest` step with the session that jobs have."""
     sessions = []
 
-    def call(uri: str, egress: Egress = Egress(), **options: Any) -> Any:  # noqa: B008
+    def call(uri: str, egress: Egress = Egress(), ca_file: object = "", **options: Any) -> Any:  # noqa: B008
         run = fake_run(secrets=SECRETS)
         run.session.close()
-        run.session = open_session(egress)
+        run.session = open_session(egress, str(ca_file))
         sessions.append(run.session)
         return read_step("rest", uri=uri, **options).options.run(run)
 
@@ -230,6 +231,34 @@ def test_a_certificate_is_checked_by_the_name_not_by_the_address(
 
     assert asked_for == ["right.example", "wrong.example"]
     assert [headers["Host"] for _, headers in peer.seen] == [f"right.example:{peer.port}"]
+
+
+def test_certificates_of_an_authority_of_ones_own_are_believed_where_a_file_names_it(tmp_path: Path, call: Any) -> None:
+    context, certificate = self_signed(tmp_path)
+    peer = Peer(context=context)
+    try:
+        with pytest.raises(StepFailed, match="the TLS certificate is refused: self-signed certificate"):
+            call(f"https://127.0.0.1:{peer.port}/")
+        assert call(f"https://127.0.0.1:{peer.port}/", ca_file=certificate) is None
+    finally:
+        peer.close()
+
+
+def test_fault_59_a_certificate_that_has_expired_is_refused_before_anything_is_sent(tmp_path: Path, call: Any) -> None:
+    context, certificate = self_signed(tmp_path, days=-1)
+    peer = Peer(context=context)
+    try:
+        with pytest.raises(StepFailed, match="the TLS certificate is refused: certificate has expired"):
+            call(f"https://127.0.0.1:{peer.port}/", ca_file=certificate)
+    finally:
+        peer.close()
+
+    assert peer.seen == []
+
+
+def test_a_file_of_certificates_that_is_gone_is_named(tmp_path: Path, call: Any) -> None:
+    with pytest.raises(StepFailed, match=r"127\.0\.0\.1.*gone\.pem"):
+        call("https://127.0.0.1:1/", ca_file=tmp_path / "gone.pem")
 
 
 # The hosts of a secret

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete
+from stored_rows import empty
 
 from engine.clock import new_id
 from engine.models.flow import Document
@@ -30,7 +30,6 @@ from engine.store.database import Database
 from engine.store.documents import DocumentStore
 from engine.store.jobs import JobStore
 from engine.store.schedules import ScheduleStore
-from engine.store.tables import metadata
 
 
 @pytest.fixture(scope="session")
@@ -88,12 +87,6 @@ def sqlite(tmp_path: Path, sqlite_template: bytes) -> Iterator[Database]:
     database = Database(f"sqlite:///{file}")
     yield database
     database.dispose()
-
-
-def empty(database: Database) -> None:
-    with database.write() as connection:
-        for table in reversed(metadata.sorted_tables):
-            connection.execute(delete(table))
 
 
 NOW = datetime(2024, 5, 23, 12, 0, tzinfo=UTC)

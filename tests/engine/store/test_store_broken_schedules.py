@@ -62,7 +62,7 @@ def test_a_broken_schedule_says_so_when_it_is_asked_for_and_can_be_put_off_and_d
 
     with pytest.raises(DatabaseRefused, match=f"{bad.id}.*'perhaps'.*Delete it"):
         schedules.get(bad.id)
-    schedules.put_off(bad.id, "broken", bad.next_due + timetable.minute, 1)
+    schedules.put_off(bad.id, "broken", bad.next_due + timetable.minute, 1, bad.next_due)
     assert schedules.due(bad.next_due, 10) == []
     schedules.delete(bad.id)
     assert schedules.count(ScheduleFilter()) == 0

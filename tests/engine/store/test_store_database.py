@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -37,6 +38,20 @@ def test_a_sqlite_connection_is_safe_against_power_loss_and_checks_foreign_keys(
         }
 
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
+
+
+def test_others_of_the_machine_cannot_read_a_new_database_whatever_the_umask_is(tmp_path):
+    before = os.umask(0)
+    try:
+        database = Database(f"sqlite:///{tmp_path}/jobs.sqlite")
+        database.upgrade()
+        database.ping(write=True)
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob("jobs.sqlite*")}
+        database.dispose()
+    finally:
+        os.umask(before)
+
+    assert modes == dict.fromkeys(("jobs.sqlite", "jobs.sqlite-shm", "jobs.sqlite-wal"), 0o660)
 
 
 @pytest.mark.parametrize("uri", ["postgresql", "mariadb"], indirect=True)

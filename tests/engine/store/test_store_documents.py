@@ -11,6 +11,7 @@ from sqlalchemy import event
 from engine.errors import FlowNotFound
 from engine.models.flow import Document
 from engine.models.problem import Problem
+from engine.store import tables
 from engine.store.documents import DocumentStore
 
 MAIN = Document("a.yml", "main", "r-main", {"flow:b.yml": "r-b", "template:t.j2": "r-t"})
@@ -62,6 +63,26 @@ def test_a_bundle_holds_everything_a_document_needs(documents):
         "template:t.j2": TEMPLATE,
     }
     assert documents.bundle("r-c") == {"flow:c.yml": LEAF}
+
+
+def test_a_launch_leaves_the_bundle_in_memory(documents, database):
+    launched = [MAIN, SUB, LEAF, TEMPLATE]
+    documents.put(launched, NOON)
+    wanted = DocumentStore(database).bundle("r-main")
+
+    documents.keep_bundle(launched)
+    with database.write() as connection:
+        connection.execute(tables.documents.delete())
+
+    assert documents.bundle("r-main") == wanted
+
+
+def test_a_launch_that_tells_of_some_parts_only_leaves_the_others_to_the_database(documents, database):
+    documents.put(ALL, NOON)
+
+    documents.keep_bundle([MAIN, TEMPLATE])
+
+    assert documents.bundle("r-main") == DocumentStore(database).bundle("r-main")
 
 
 def test_a_bundle_with_a_missing_part_says_which(documents):

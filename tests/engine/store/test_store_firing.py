@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import event
+from failing_calls import watched
 
 from engine.models.flow import Document
 from engine.models.job import JobFilter, Source, State
@@ -85,7 +85,8 @@ def test_due_times_without_a_job_get_their_slots(schedules, timetable):
 def test_a_decision_without_a_launch_leaves_what_is_known_of_the_last_one(schedules, timetable):
     schedule = timetable.add()
     (job_id,) = timetable.tick().jobs
-    schedules.put_off(schedule.id, "it broke", timetable.now, 2)
+    due = schedules.get(schedule.id).next_due
+    schedules.put_off(schedule.id, "it broke", due, 2, due)
     later = timetable.now + timetable.minute
     firing = timetable.firing(schedules.get(schedule.id), job=None, due_time=None, last_due=later, next_due=later)
 
@@ -115,7 +116,7 @@ def test_a_launch_that_could_not_be_made_is_told_and_counted(schedules, timetabl
 
 def test_a_launch_that_is_made_forgets_the_failures_before_it(schedules, timetable):
     schedule = timetable.add()
-    schedules.put_off(schedule.id, "it broke", schedule.next_due, 2)
+    schedules.put_off(schedule.id, "it broke", schedule.next_due, 2, schedule.next_due)
 
     timetable.tick()
 
@@ -308,12 +309,10 @@ def test_hundreds_of_due_schedules_cost_a_handful_of_statements(sqlite, timetabl
     for n in range(400):
         timetable.add(f"{n}.yml")
     seen = []
-    listener = lambda *args: seen.append(args[2])  # noqa: E731
-    event.listen(sqlite.engine, "before_cursor_execute", listener)
 
-    timetable.tick()
+    with watched(sqlite, seen.append):
+        timetable.tick()
 
-    event.remove(sqlite.engine, "before_cursor_execute", listener)
     assert len(seen) <= 8
 
 
@@ -323,11 +322,9 @@ def test_a_flow_of_many_slots_takes_a_free_one_without_trying_each(sqlite, timet
     for _ in range(150):
         bench.queue(slots=200)
     seen = []
-    listener = lambda *args: seen.append(args[2])  # noqa: E731
-    event.listen(sqlite.engine, "before_cursor_execute", listener)
 
-    fired = timetable.tick(slots=200)
+    with watched(sqlite, seen.append):
+        fired = timetable.tick(slots=200)
 
-    event.remove(sqlite.engine, "before_cursor_execute", listener)
     assert len(fired.jobs) == 1
     assert len(seen) <= 12

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from plans import plans
 from sqlalchemy import event, func, select
 
 from engine.errors import JobActive, JobNotFound
@@ -115,38 +116,6 @@ def test_a_deletion_of_many_jobs_goes_on_until_none_is_left(bench, jobs, monkeyp
     assert jobs.delete_older(None) == 3
 
 
-def plans(database, verb):
-    """SQLite's plan for each SELECT that the verb sends."""
-    seen = []
-
-    def keep(connection, cursor, statement, parameters, context, executemany):
-        if statement.startswith("SELECT"):
-            cursor.execute("EXPLAIN QUERY PLAN " + statement, parameters)
-            seen.append(" / ".join(row[3] for row in cursor.fetchall()))
-
-    event.listen(database.engine, "before_cursor_execute", keep)
-    verb(JobStore(database))
-    event.remove(database.engine, "before_cursor_execute", keep)
-    return seen
-
-
-@pytest.mark.parametrize(
-    ("filter", "index"),
-    [
-        ({}, "sqlite_autoindex_jobs"),
-        ({"state": State.FINISHED}, "jobs_by_state"),
-        ({"status": Status.FAILED}, "jobs_by_status"),
-        ({"path": "a.yml"}, "jobs_by_path"),
-        ({"schedule_id": "s"}, "jobs_by_schedule"),
-    ],
-)
-def test_a_list_walks_an_index(sqlite, filter, index):
-    (plan,) = plans(sqlite, lambda jobs: jobs.list(JobFilter(**filter)))
-
-    assert index in plan
-    assert "TEMP B-TREE" not in plan
-
-
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("status", [Status.FAILED, None])
 def test_a_deletion_walks_an_index(sqlite, bench_of, before, status):
@@ -177,3 +146,16 @@ def test_questions_that_are_asked_each_second_walk_an_index(sqlite, bench_of):
     assert not [plan for plan in seen if "SCAN jobs" in plan]
     assert any("jobs_by_owner" in plan for plan in seen)
     assert any("jobs_to_claim" in plan and "TEMP B-TREE" not in plan for plan in seen)
+
+
+def test_a_job_and_its_steps_are_read_at_one_moment(sqlite, bench_of):
+    bench = bench_of(sqlite)
+    claim = bench.start()
+    bench.record(claim, bench.began())
+    begun = []
+    event.listen(sqlite.engine, "before_cursor_execute", lambda *asked: begun.append(asked[2]))
+
+    job, step_rows = JobStore(sqlite).get_with_steps(claim.id)
+
+    assert (job.id, len(step_rows)) == (claim.id, 1)
+    assert [statement for statement in begun if statement.startswith("BEGIN")] == ["BEGIN"]

@@ -172,7 +172,7 @@ def test_a_paused_schedule_is_never_due_and_stays_so(schedules, timetable):
 
 def test_a_resumed_schedule_goes_on_with_a_slot_for_what_passed(schedules, timetable):
     schedule = timetable.add()
-    schedules.put_off(schedule.id, "broken", NOW + 9 * MINUTE, 3)
+    schedules.put_off(schedule.id, "broken", NOW + 9 * MINUTE, 3, NOW + MINUTE)
     schedules.pause(schedule.id)
     until = NOW + 5 * MINUTE
     slot = Slot(until, Verdict.PAUSED, until, "5 due times", None, 5, NOW + MINUTE)
@@ -191,12 +191,22 @@ def test_a_schedule_that_is_put_off_says_why(schedules, timetable):
     schedules.pause(paused.id)
 
     for id in (schedule.id, paused.id, "nobody"):
-        schedules.put_off(id, "it broke", NOW + 9 * MINUTE, 2)
+        schedules.put_off(id, "it broke", NOW + 9 * MINUTE, 2, NOW + MINUTE)
 
     shown = schedules.get(schedule.id)
     assert (shown.next_due, shown.last_error, shown.failures) == (NOW + 9 * MINUTE, "it broke", 2)
     assert shown.last_due == schedule.last_due
     assert schedules.get(paused.id).next_due is None
+
+
+def test_a_schedule_that_another_tick_has_moved_on_is_not_put_off(schedules, timetable):
+    schedule = timetable.add()
+    timetable.tick()
+    moved_on = schedules.get(schedule.id)
+
+    schedules.put_off(schedule.id, "it broke", NOW + 9 * MINUTE, 2, NOW + MINUTE)
+
+    assert schedules.get(schedule.id) == moved_on
 
 
 def test_a_reshaped_schedule_keeps_its_document_its_times_and_its_pause(schedules, timetable):

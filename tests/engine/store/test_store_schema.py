@@ -7,14 +7,18 @@ import sys
 from threading import Thread
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from engine.errors import DatabaseRefused
+from engine.models.job import JobFilter, State
 from engine.store.columns import Key
 from engine.store.database import Database
+from engine.store.jobs import JobStore
 from engine.store.tables import metadata
 from engine.store.upgrading import HEAD, MIGRATIONS, schema_revision
 
@@ -61,6 +65,22 @@ def test_a_second_upgrade_changes_nothing_and_needs_no_alembic(sqlite):
     )
 
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_an_upgrade_of_an_older_database_says_so_and_keeps_its_jobs(sqlite, bench_of, caplog):
+    id = bench_of(sqlite).queue()
+    with sqlite.write() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.downgrade(config, "0004")
+    caplog.set_level("INFO", "octoflow")
+
+    sqlite.upgrade()
+
+    assert f"is brought from schema 0004 to {HEAD}" in caplog.text
+    assert [job.id for job in JobStore(sqlite).list(JobFilter(state=State.PENDING))] == [id]
+    with sqlite.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
 def test_many_that_start_at_once_upgrade_once(tmp_path):

@@ -224,7 +224,14 @@ class Stage:
     secrets_file: Path
     supervision: Supervision = field(init=False)
 
-    def claim(self, *, timeout: float | None = 600, has_finally: bool = False, data: Any = None) -> Claim:
+    def claim(
+        self,
+        *,
+        timeout: float | None = 600,
+        has_finally: bool = False,
+        data: Any = None,
+        secrets: dict[str, str] | None = None,
+    ) -> Claim:
         job = NewJob(
             id=new_id(self.clock.now()),
             path=FLOW.path,
@@ -234,6 +241,7 @@ class Stage:
             lock_slots=("f.yml#0",),
             timeout_seconds=timeout,
             has_finally=has_finally,
+            secrets=secrets,
         )
         now = self.clock.now()
         claim = self.jobs.insert(job, now, owner=ME, lease_until=now + LEASE, documents=[FLOW])

@@ -1,4 +1,4 @@
-"""Services that are told to leave: what they still answer, how long they take, and what cuts it short."""
+"""Faults of leaving, by their numbers: what services still answer then, how long they take, what cuts it short."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import json
 import os
 import signal
 import socket
-import sqlite3
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+from faults import row
 from services import TOKEN, children_of, flow, is_alive, until
 from vault_server import TOKEN as VAULT_TOKEN
 from vault_server import VaultServer
@@ -20,19 +21,20 @@ pytestmark = pytest.mark.parametrize("kind", ["serve", "functions-framework"])
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder that no other test has."""
+    folder = tmp_path / "data"
+    (folder / "flows").mkdir(parents=True)
+    return folder
+
+
 def slow(tidy_seconds: float) -> str:
     return (
         "name: slow\nfinally_step: tidy\nsteps:\n"
         "  - {name: wait, type: sleep, sleep: {seconds: 60}}\n"
         f"  - {{name: tidy, type: sleep, sleep: {{seconds: {tidy_seconds}}}}}\n"
     )
-
-
-def row(data, query, *values):
-    """The first column of the first row, read from the file while nobody answers."""
-    with closing(sqlite3.connect(data / "jobs.sqlite")) as database:
-        found = database.execute(query, values).fetchone()
-    return found and found[0]
 
 
 def is_stopping(data, job_id):
@@ -61,7 +63,7 @@ def ended_step(job, name):
     return next(step["status"] for step in job["steps"] if step["name"] == name)
 
 
-def test_while_its_jobs_end_a_service_answers_and_refuses_launches(data, start, kind):
+def test_row_7_while_its_jobs_end_a_service_answers_and_refuses_launches(data, start, kind):
     flow(data, "slow.yml", slow(3))
     flow(data, "other.yml", slow(1))
     service = start(kind)
@@ -87,7 +89,7 @@ def test_while_its_jobs_end_a_service_answers_and_refuses_launches(data, start, 
     assert row(data, "SELECT count(*) FROM jobs") == 1
 
 
-def test_a_second_sigterm_changes_nothing(data, start, kind):
+def test_row_8_a_second_sigterm_changes_nothing(data, start, kind):
     flow(data, "slow.yml", slow(1))
     service = start(kind)
     job_id = service.launch("slow.yml")
@@ -104,7 +106,7 @@ def test_a_second_sigterm_changes_nothing(data, start, kind):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT], ids=lambda number: number.name)
-def test_sigint_or_sigquit_cuts_it_short_and_the_next_start_closes_the_row(data, start, kind, number):
+def test_row_8_sigint_or_sigquit_cuts_it_short_and_the_next_start_closes_the_row(data, start, kind, number):
     flow(data, "slow.yml", slow(30))
     service = start(kind, GRACE_SECONDS="30")
     job_id = service.launch("slow.yml")
@@ -127,7 +129,7 @@ def test_sigint_or_sigquit_cuts_it_short_and_the_next_start_closes_the_row(data,
     assert (job["status"], job["reason"], ended_step(job, "tidy")) == ("failed", "shutdown", "stopped")
 
 
-def test_a_stop_does_not_wait_for_a_vault_that_does_not_answer(data, start, kind):
+def test_row_7_a_stop_does_not_wait_for_a_vault_that_does_not_answer(data, start, kind):
     with closing(VaultServer()) as vault:
         uri = vault.put("secret/data/slow", token="canary")
         vault.behaviours["secret/data/slow"] = "slow"
@@ -152,7 +154,7 @@ def test_a_stop_does_not_wait_for_a_vault_that_does_not_answer(data, start, kind
     assert (ended_step(job, "ask"), ended_step(job, "tidy")) == ("stopped", "success")
 
 
-def test_a_client_that_does_not_finish_its_request_keeps_no_service(data, start, kind):
+def test_row_7_a_client_that_does_not_finish_its_request_keeps_no_service(data, start, kind):
     service = start(kind, GRACE_SECONDS="1")
     service.get("/api/jobs")
     host, _, port = service.url.removeprefix("http://").partition(":")

@@ -1,0 +1,76 @@
+"""What documents are called, for lists of them: read without a check, and kept until a file changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from engine.catalog import Catalog
+from engine.checking.outline import LONGEST_NAME, LONGEST_TEXT, cut
+from engine.errors import OctoflowError
+from engine.files import FileStat
+from engine.reading import ReadingError, read_document
+
+MAX_KEPT = 20_000
+BYTES_AT_ONCE = 1_000_000
+"""So much text is read for one list, which takes about a second; what is left is read for the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """A document's name and description; `is_readable` is whether it is an object with steps."""
+
+    name: str | None
+    description: str | None
+    is_readable: bool
+
+
+class Titles:
+    """The titles of the catalog's documents."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._kept: dict[str, tuple[FileStat, Title]] = {}
+
+    def of(self, paths: Sequence[str]) -> list[Title | None]:
+        """The title of each document; None where too much would have to be read for it now."""
+        left = BYTES_AT_ONCE
+        titles: list[Title | None] = []
+        for path in paths:
+            try:
+                status = self._catalog.stat(path)
+                kept = self._kept.get(path)
+                if kept is not None and kept[0] == status:
+                    titles.append(kept[1])
+                elif left > 0:
+                    left -= status.size
+                    titles.append(self._read(path))
+                else:
+                    titles.append(None)
+            except (OctoflowError, ReadingError):
+                titles.append(UNREADABLE)
+        return titles
+
+    def _read(self, path: str) -> Title:
+        status, text = self._catalog.load(path)
+        title = title_of(path, text)
+        if len(self._kept) >= MAX_KEPT:
+            self._kept.clear()
+        self._kept[path] = status, title
+        return title
+
+
+def title_of(path: str, text: str) -> Title:
+    """What a document of this text is called."""
+    try:
+        value = read_document(text).value
+    except ReadingError:
+        return UNREADABLE
+    if not isinstance(value, dict) or not isinstance(value.get("steps"), list):
+        return UNREADABLE
+    name = cut(value.get("name") or None, LONGEST_NAME) or PurePosixPath(path).stem
+    return Title(name, cut(value.get("description"), LONGEST_TEXT), True)
+
+
+UNREADABLE = Title(None, None, False)

@@ -1,0 +1,50 @@
+"""What the verbs of `octoflow jobs`, `schedules` and the like have in common: a client, `--json`, times."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+
+class Client(Protocol):
+    """A way to what the verbs are about: a service, or the data folder."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+ClientT = TypeVar("ClientT", bound=Client)
+
+
+def finish(
+    parser: argparse.ArgumentParser,
+    verb: Callable[[ClientT, argparse.Namespace], int | None],
+    open_client: Callable[[], ClientT],
+) -> None:
+    """`--json`, and the verb that is to be done with a client of its own; it may give an exit code."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(command=lambda options: _do(verb, open_client, options))
+
+
+def print_json(value: Any) -> None:
+    """For a program to read."""
+    print(json.dumps(value, indent=2))
+
+
+def time(text: str | None) -> str | None:
+    """`2026-03-01 14:00:00`: the service's time, without fraction and offset."""
+    return None if text is None else text[:19].replace("T", " ")
+
+
+def _do(
+    verb: Callable[[ClientT, argparse.Namespace], int | None],
+    open_client: Callable[[], ClientT],
+    options: argparse.Namespace,
+) -> int:
+    client = open_client()
+    try:
+        return verb(client, options) or 0
+    finally:
+        client.close()

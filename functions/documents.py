@@ -1,0 +1,135 @@
+"""Documents: what FLOWS_PATH holds, all that is known of one, what is wrong with a text; and a launch of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.errors import Busy, FlowNotFound, PathRefused
+from engine.models.access import Role
+from engine.models.document import DocumentFilter
+from engine.models.document_view import look_json
+from engine.models.schedule_view import schedule_json
+from engine.models.times import format_time
+from functions._answers import Accepted, Done, Found
+from functions._http import operation
+from functions._query import bounded
+from functions.jobs import NOT_LAUNCHED, job_summary, launched
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from engine.models import answers
+    from engine.models.audit import Change
+    from engine.models.document import ListedDocument
+    from engine.models.once import Once
+    from engine.models.requests import GivenInputs, ValidateDocument
+    from engine.orchestrator import Orchestrator
+
+NOT_LOOKED_AT = (FlowNotFound, PathRefused, Busy)
+
+
+@dataclass(frozen=True)
+class ListDocuments:
+    """Which documents, and which page of them; `count` asks for the number of all."""
+
+    q: str | None = None
+    glob: str | None = None
+    limit: int = bounded(50, 1, 500)
+    offset: int = bounded(0, 0, 1_000_000_000)
+    count: bool = False
+
+    def filter(self, limit: int) -> DocumentFilter:
+        """The same as the engine takes it."""
+        return DocumentFilter(self.q, self.glob, limit, self.offset)
+
+
+@dataclass(frozen=True)
+class LaunchOptions:
+    """For how long at most, and before which others."""
+
+    timeout_seconds: float | None = bounded(None, 1, 2_592_000)
+    priority: int = bounded(0, -1_000_000, 1_000_000)
+
+
+@operation("POST", "/api/validate", role=Role.VIEWER, errors=NOT_LOOKED_AT)
+def validate_document(engine: Orchestrator, body: ValidateDocument) -> answers.Verdict:
+    """What is wrong with a document. A text is checked as if it were there, and nothing of it is kept.
+
+    A document with problems is an answer like any other: 200 with `valid` false.
+    """
+    return look_json(engine.validate(body.text, body.path))
+
+
+@operation("GET", "/api/documents", role=Role.VIEWER)
+def list_documents(engine: Orchestrator, query: ListDocuments) -> answers.DocumentPage:
+    """A page of the documents below FLOWS_PATH, by path. They are not checked for that."""
+    found = engine.documents(query.filter(query.limit + 1))
+    page: answers.DocumentPage = {
+        "documents": [_summary(each, engine.settings.timezone) for each in found[: query.limit]],
+        "limit": query.limit,
+        "offset": query.offset,
+        "next": query.offset + query.limit if len(found) > query.limit else None,
+    }
+    if query.count:
+        page["total"] = engine.count_documents(query.filter(1))
+    return page
+
+
+@operation("GET", "/api/documents/<document:path>", role=Role.VIEWER, errors=NOT_LOOKED_AT)
+def get_document(engine: Orchestrator, path: str) -> Found[answers.Document]:
+    """A document, also one with problems: its text, what is wrong with it, its schedules and last jobs."""
+    document, zone = engine.document(path), engine.settings.timezone
+    return Found(
+        {
+            "path": document.path,
+            "text": document.text,
+            "revision": document.look.revision,
+            **look_json(document.look),
+            "next_run_time": format_time(document.next_due, zone),
+            "schedules": [schedule_json(schedule, zone) for schedule in document.schedules],
+            "jobs": [job_summary(job, zone) for job in document.jobs],
+        }
+    )
+
+
+@operation("POST", "/api/documents/<path:path>/launch", role=Role.OPERATOR, status=202, errors=NOT_LAUNCHED)
+def launch_document(
+    engine: Orchestrator,
+    path: str,
+    query: LaunchOptions,
+    body: GivenInputs,
+    change: Change,
+    wait: int,
+    once: Once | None,
+) -> Accepted[answers.Launched] | Done[answers.Job]:
+    """Start a document with these inputs and answer at once with its job id. With the whole job once it has ended:
+    where the caller waits for it, and where jobs run inline.
+
+    With a token, `/api/openapi.json` has an operation like this for each document that declares its `inputs`.
+    """
+    job_id = engine.made_before(once) or engine.launch(
+        path, dict(body), timeout_seconds=query.timeout_seconds, priority=query.priority, change=change, once=once
+    )
+    return launched(engine, job_id, "../" * (path.count("/") + 2) + "jobs/", wait)
+
+
+def _summary(document: ListedDocument, zone: tzinfo) -> answers.DocumentSummary:
+    job = document.last_job
+    return {
+        "path": document.path,
+        "name": document.name,
+        "description": document.description,
+        "is_readable": document.is_readable,
+        "is_scheduled": document.is_scheduled,
+        "next_run_time": format_time(document.next_due, zone),
+        "last_job": None
+        if job is None
+        else {
+            "job_id": job.id,
+            "state": job.state,
+            "status": job.status,
+            "queued_time": format_time(job.queued_time, zone),
+            "end_time": format_time(job.end_time, zone),
+        },
+    }
