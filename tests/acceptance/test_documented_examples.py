@@ -29,6 +29,7 @@ from services import BIN, TOKEN, Service, answers, free_port, until
 from stub_peer import ISSUES, TICKETS, VAULT_TOKEN, StubPeer, stub_peer
 
 from engine.checking.structure import check_flow
+from engine.clock import id_floor
 from engine.secrets.file import SecretFile
 from engine.steps import step_types
 
@@ -80,11 +81,18 @@ class Stage:
     def logs(self, job: dict[str, Any]) -> list[str]:
         return [line["message"] for line in self.service.get(f"/api/jobs/{job['id']}/logs").json()["logs"]]
 
-    def moved(self, job: dict[str, Any], start: datetime, end: datetime) -> None:
-        """Let the job have run at another time."""
-        times = [int(moment.timestamp()) * 1_000_000 for moment in (start, end)]
+    def moved(self, job: dict[str, Any], start: datetime, end: datetime) -> str:
+        """Let the job have been queued and run at another time; its id, which begins with that time."""
+        times = [int(moment.timestamp()) * 1_000_000 for moment in (start, start, end)]
+        id = id_floor(start) + job["id"][13:]
         with closing(sqlite3.connect(self.data / "jobs.sqlite", timeout=10)) as database, database:
-            database.execute("UPDATE jobs SET start_time = ?, end_time = ? WHERE id = ?", (*times, job["id"]))
+            values = (id, *times, job["id"])
+            database.execute(
+                "UPDATE jobs SET id = ?, queued_time = ?, start_time = ?, end_time = ? WHERE id = ?", values
+            )
+            for table in ("steps", "logs"):
+                database.execute(f"UPDATE {table} SET job_id = ? WHERE job_id = ?", (id, job["id"]))
+        return id
 
     def due_now(self, schedule_id: str) -> None:
         """Let the schedule wait for a tick since this hour began."""
@@ -485,16 +493,16 @@ def test_the_printed_launch_starts_a_job_and_is_refused_while_it_runs(stage: Sta
 
 def test_the_printed_list_keeps_to_its_filters(stage: Stage, ask: Any) -> None:
     bound = datetime(2024, 5, 22, 22, tzinfo=UTC)
-    early, exact, late = (stage.service.run("flow2.yml") for _ in range(3))
-    stage.moved(early, bound - timedelta(seconds=1), bound)
-    stage.moved(exact, bound, bound)
+    before, at, late = (stage.service.run("flow2.yml") for _ in range(3))
+    stage.moved(before, bound - timedelta(seconds=1), bound)
+    exact = stage.moved(at, bound, bound)
     stage.peer.held.clear()
     stage.service.running_step(stage.service.launch("flow1.yml", {"foo": 1}), "wait for the peer")
 
     status, page = ask("list")
 
     assert status == 200
-    assert [job["id"] for job in page["jobs"]] == [late["id"], exact["id"]]
+    assert [job["id"] for job in page["jobs"]] == [late["id"], exact]
     assert (page["limit"], page["offset"], page["next"]) == (10, 0, None)
     assert page["jobs"][1]["start_time"] == "2024-05-22T22:00:00.000+00:00"
 
@@ -510,15 +518,15 @@ def test_the_printed_get_shows_the_whole_job(stage: Stage, ask: Any) -> None:
 
 def test_the_printed_delete_forgets_only_what_is_older(stage: Stage, ask: Any) -> None:
     now = datetime.now(UTC)
-    older, younger = stage.service.run("flow2.yml"), stage.service.run("flow2.yml")
-    stage.moved(older, now - timedelta(days=31), now - timedelta(days=30, minutes=5))
-    stage.moved(younger, now - timedelta(days=31), now - timedelta(days=30) + timedelta(minutes=5))
+    one, other = stage.service.run("flow2.yml"), stage.service.run("flow2.yml")
+    older = stage.moved(one, now - timedelta(days=31), now - timedelta(days=30, minutes=5))
+    younger = stage.moved(other, now - timedelta(days=31), now - timedelta(days=30) + timedelta(minutes=5))
 
     answer = ask("delete")
 
     assert answer == (200, {"deleted": 1})
-    assert stage.service.get(f"/api/jobs/{older['id']}").status_code == 404
-    assert stage.service.get(f"/api/jobs/{younger['id']}").status_code == 200
+    assert stage.service.get(f"/api/jobs/{older}").status_code == 404
+    assert stage.service.get(f"/api/jobs/{younger}").status_code == 200
 
 
 def test_the_printed_schedule_is_made_listed_and_removed(stage: Stage, ask: Any) -> None:

@@ -127,13 +127,16 @@ class Life:
     def _freeze(self, service: Service) -> None:
         """For longer than leases last, while another looks after what was left."""
         workers = service.workers()
-        with frozen([*workers, *service.forkservers(), *service.job_processes()]):
-            with closing(sqlite3.connect(self.data / "jobs.sqlite", timeout=10)) as database, database:
+        with closing(sqlite3.connect(self.data / "jobs.sqlite", timeout=10)) as database:
+            # Whoever is frozen while it writes holds everybody up, for as long as it is frozen: here nobody writes.
+            database.execute("BEGIN IMMEDIATE")
+            with frozen([*workers, *service.forkservers(), *service.job_processes()]):
                 for pid in workers:
                     database.execute("UPDATE jobs SET lease_until = 1 WHERE owner LIKE ?", (f"%:{pid}:%",))
-            for other in self.services:
-                if other is not service:
-                    self._ask(other, "POST", "/api/tick", 200)
+                database.commit()
+                for other in self.services:
+                    if other is not service:
+                        self._ask(other, "POST", "/api/tick", 200)
 
     def end(self) -> list[dict[str, Any]]:
         """What was answered for, once all of it has ended."""
