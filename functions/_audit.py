@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from engine.models.audit import Change
 from functions._caller import address_of
 
 if TYPE_CHECKING:
     import flask
 
     from engine.models.access import Access
+    from engine.models.audit import Change
     from engine.models.requests import RequestBody
 
 
@@ -20,6 +20,8 @@ def change_of(
     action: str, access: Access, request: flask.Request, in_path: Mapping[str, str], body: RequestBody | None
 ) -> Change:
     """The change that is asked for; what it is about stands in the path, else in the body, else in the query."""
+    from engine.models.audit import Change
+
     named = (*in_path.values(), getattr(body, "path", None), getattr(body, "name", None))
     target = next(filter(None, named), None) or request.query_string.decode("utf-8", "replace") or None
     return Change(access.name, access.role, action, target, address=address_of(request))

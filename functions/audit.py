@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.models.access import Role
 from engine.models.access_view import audit_json
-from engine.models.audit import AuditFilter
 from functions._http import operation
-from functions._query import bounded
 
 if TYPE_CHECKING:
     from engine.models import answers
     from engine.orchestrator import Orchestrator
-
-
-@dataclass(frozen=True)
-class ListAudit(AuditFilter):
-    """Which changes, and which page of them."""
-
-    limit: int = bounded(50, 1, 500)
-    offset: int = bounded(0, 0, 1_000_000_000)
-
-    def filter(self, **changes: Any) -> AuditFilter:
-        """The same as the engine takes it."""
-        return AuditFilter(**{each.name: getattr(self, each.name) for each in fields(AuditFilter)} | changes)
+    from functions._queries import ListAudit
 
 
 @operation("GET", "/api/audit", role=Role.ADMIN)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import Busy, FlowNotFound, PathRefused
 from engine.models.access import Role
-from engine.models.document import DocumentFilter
 from engine.models.document_view import look_json
 from engine.models.schedule_view import schedule_json
 from engine.models.times import format_time
 from functions._answers import Accepted, Done, Found
 from functions._http import operation
-from functions._query import bounded
 from functions.jobs import NOT_LAUNCHED, job_summary, launched
 
 if TYPE_CHECKING:
@@ -25,31 +22,9 @@ if TYPE_CHECKING:
     from engine.models.once import Once
     from engine.models.requests import GivenInputs, ValidateDocument
     from engine.orchestrator import Orchestrator
+    from functions._queries import LaunchOptions, ListDocuments
 
 NOT_LOOKED_AT = (FlowNotFound, PathRefused, Busy)
-
-
-@dataclass(frozen=True)
-class ListDocuments:
-    """Which documents, and which page of them; `count` asks for the number of all."""
-
-    q: str | None = None
-    glob: str | None = None
-    limit: int = bounded(50, 1, 500)
-    offset: int = bounded(0, 0, 1_000_000_000)
-    count: bool = False
-
-    def filter(self, limit: int) -> DocumentFilter:
-        """The same as the engine takes it."""
-        return DocumentFilter(self.q, self.glob, limit, self.offset)
-
-
-@dataclass(frozen=True)
-class LaunchOptions:
-    """For how long at most, and before which others."""
-
-    timeout_seconds: float | None = bounded(None, 1, 2_592_000)
-    priority: int = bounded(0, -1_000_000, 1_000_000)
 
 
 @operation("POST", "/api/validate", role=Role.VIEWER, errors=NOT_LOOKED_AT)
@@ -64,7 +39,9 @@ def validate_document(engine: Orchestrator, body: ValidateDocument) -> answers.V
 @operation("GET", "/api/documents", role=Role.VIEWER)
 def list_documents(engine: Orchestrator, query: ListDocuments) -> answers.DocumentPage:
     """A page of the documents below FLOWS_PATH, by path. They are not checked for that."""
-    found = engine.documents(query.filter(query.limit + 1))
+    from engine.models.document import DocumentFilter
+
+    found = engine.documents(DocumentFilter(query.q, query.glob, query.limit + 1, query.offset))
     page: answers.DocumentPage = {
         "documents": [_summary(each, engine.settings.timezone) for each in found[: query.limit]],
         "limit": query.limit,
@@ -72,7 +49,7 @@ def list_documents(engine: Orchestrator, query: ListDocuments) -> answers.Docume
         "next": query.offset + query.limit if len(found) > query.limit else None,
     }
     if query.count:
-        page["total"] = engine.count_documents(query.filter(1))
+        page["total"] = engine.count_documents(DocumentFilter(query.q, query.glob))
     return page
 
 

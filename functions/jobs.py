@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from engine.errors import (
     Busy,
@@ -20,51 +18,23 @@ from engine.errors import (
     PathRefused,
 )
 from engine.models.access import Role
-from engine.models.job import Job, JobFilter, LogLine, State, Status, StepRow
 from engine.models.times import format_time
 from functions._answers import Accepted, Done
 from functions._http import operation
-from functions._query import bounded
 
 if TYPE_CHECKING:
+    from datetime import datetime, tzinfo
+
     from engine.models import answers
     from engine.models.audit import Change
+    from engine.models.job import Job, LogLine, StepRow
     from engine.models.once import Once
     from engine.models.requests import LaunchJob
     from engine.orchestrator import Orchestrator
+    from functions._queries import DeleteJobs, ListJobs, ListLogs
 
 
 NOT_LAUNCHED = (FlowNotFound, DocumentInvalid, InputsInvalid, PathRefused, FlowRunning, Busy, IdempotencyKeyReused)
-
-
-@dataclass(frozen=True)
-class ListJobs(JobFilter):
-    """Which jobs, and which page of them; `count` asks for the number of all."""
-
-    limit: int = bounded(50, 1, 500)
-    offset: int = bounded(0, 0, 1_000_000_000)
-    count: bool = False
-
-    def filter(self, **changes: Any) -> JobFilter:
-        """The same as the engine takes it."""
-        return JobFilter(**{each.name: getattr(self, each.name) for each in fields(JobFilter)} | changes)
-
-
-@dataclass(frozen=True)
-class ListLogs:
-    """Log lines after the one of this number."""
-
-    after: int = bounded(0, 0, 10**15)
-    limit: int = bounded(1000, 1, 5000)
-
-
-@dataclass(frozen=True)
-class DeleteJobs:
-    """Which ended jobs; the engine wants at least one filter."""
-
-    older_than_days: float | None = bounded(None, 0, 36_500)
-    state: State | None = None
-    status: Status | None = None
 
 
 @operation("POST", "/api/jobs", role=Role.OPERATOR, status=202, errors=NOT_LAUNCHED)

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import KeyExists, KeyNotFound
 from engine.models.access import Role
 from engine.models.access_view import key_json
 from functions._http import operation
-from functions._query import bounded
 
 if TYPE_CHECKING:
     from engine.models import answers
     from engine.models.requests import CreateKey
     from engine.orchestrator import Orchestrator
-
-
-@dataclass(frozen=True)
-class ListKeys:
-    """Which page of them."""
-
-    limit: int = bounded(50, 1, 500)
-    offset: int = bounded(0, 0, 1_000_000_000)
+    from functions._queries import ListKeys
 
 
 @operation("POST", "/api/keys", role=Role.ADMIN, status=201, errors=[KeyExists])

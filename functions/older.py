@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import LockAmbiguous, LockNotFound, ScheduleNotFound
 from engine.models.access import Role
-from engine.models.schedule import ScheduleFilter
 from engine.models.schedule_view import lock_json, schedule_json
 from functions._answers import Accepted, Done
 from functions._http import operation
-from functions._query import bounded
 from functions.jobs import NOT_LAUNCHED, launched
 from functions.schedules import NOT_SCHEDULED
 
@@ -21,14 +18,7 @@ if TYPE_CHECKING:
     from engine.models.once import Once
     from engine.models.requests import AddFlow, LaunchJob
     from engine.orchestrator import Orchestrator
-
-
-@dataclass(frozen=True)
-class ListFlows:
-    """Which page of the added flows."""
-
-    limit: int = bounded(500, 1, 500)
-    offset: int = bounded(0, 0, 1_000_000_000)
+    from functions._queries import ListFlows
 
 
 @operation("POST", "/api/flows/add", role=Role.EDITOR, status=201, errors=NOT_SCHEDULED)
@@ -53,6 +43,8 @@ def launch_flow(
 @operation("GET", "/api/flows", role=Role.VIEWER)
 def list_flows(engine: Orchestrator, query: ListFlows) -> answers.FlowPage:
     """A page of the flows that are scheduled; `flow_id` is the schedule's id."""
+    from engine.models.schedule import ScheduleFilter
+
     found = engine.schedules(ScheduleFilter(limit=query.limit + 1, offset=query.offset))
     zone = engine.settings.timezone
     return {

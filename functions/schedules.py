@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from engine.errors import (
@@ -15,45 +13,18 @@ from engine.errors import (
     ScheduleNotFound,
 )
 from engine.models.access import Role
-from engine.models.schedule import ScheduleFilter
 from engine.models.schedule_view import forecast_json, schedule_json, slot_json
 from functions._http import operation
-from functions._query import bounded
 
 if TYPE_CHECKING:
     from engine.models import answers
     from engine.models.once import Once
     from engine.models.requests import CreateSchedule
     from engine.orchestrator import Orchestrator
+    from functions._queries import Foresee, ListSchedules, ListSlots
 
 
 NOT_SCHEDULED = (FlowNotFound, DocumentInvalid, PathRefused, ScheduleExists, IdempotencyKeyReused)
-
-
-@dataclass(frozen=True)
-class ListSchedules:
-    """Which schedules, and which page of them; `count` asks for the number of all."""
-
-    path: str | None = None
-    limit: int = bounded(50, 1, 500)
-    offset: int = bounded(0, 0, 1_000_000_000)
-    count: bool = False
-
-
-@dataclass(frozen=True)
-class ListSlots:
-    """The due times before that one."""
-
-    before: datetime | None = None
-    limit: int = bounded(50, 1, 500)
-
-
-@dataclass(frozen=True)
-class Foresee:
-    """How far to look ahead, and how many runs to show."""
-
-    hours: float = bounded(24.0, 0.1, 8_784)
-    limit: int = bounded(500, 1, 5000)
 
 
 @operation("POST", "/api/schedules", role=Role.EDITOR, status=201, errors=NOT_SCHEDULED)
@@ -65,6 +36,8 @@ def create_schedule(engine: Orchestrator, body: CreateSchedule, once: Once | Non
 @operation("GET", "/api/schedules", role=Role.VIEWER)
 def list_schedules(engine: Orchestrator, query: ListSchedules) -> answers.SchedulePage:
     """A page of schedules, oldest first."""
+    from engine.models.schedule import ScheduleFilter
+
     found = engine.schedules(ScheduleFilter(path=query.path, limit=query.limit + 1, offset=query.offset))
     zone = engine.settings.timezone
     page: answers.SchedulePage = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
-from engine.models.schedule import Schedule, Slot
 from engine.models.times import format_time
 
 if TYPE_CHECKING:
     from engine.models import answers
     from engine.models.forecast import Forecast
     from engine.models.lock import Lock
+    from engine.models.schedule import Schedule, Slot
 
 
 def schedule_json(schedule: Schedule, zone: tzinfo) -> answers.Schedule:
