@@ -3,7 +3,7 @@
 READY := .venv/.ready
 BIN := .venv/bin
 TESTS ?=
-FUZZ ?= 300
+FUZZ ?= 400
 SHORT ?=
 ROWS ?=
 MINUTES ?= 10
@@ -23,7 +23,7 @@ serve: $(READY) ## Run the service on data/ (API_PORT, API_TOKEN and DATA_PATH a
 test: $(READY) ## Run the tests (TESTS=tests/engine for some of them)
 	@$(BIN)/python -m pytest $(or $(TESTS),-m "not slow_fault" --numprocesses=3 --dist=loadfile)
 
-fuzz: $(READY) ## Ask a service what its API allows and forbids, at random (FUZZ=300 tries for each operation)
+fuzz: $(READY) ## Ask a service what its API allows and forbids, at random (FUZZ=400 tries for each operation)
 	@OCTOFLOW_TEST_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/acceptance/test_schemathesis.py
 
 faults: $(READY) ## Bring every fault about that the documents promise to survive, and tell of each whether it did

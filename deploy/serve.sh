@@ -20,6 +20,8 @@ Launch a flow:
   curl -X POST $address/api/jobs -H "Authorization: Bearer $token" -H "Content-Type: application/json" -d '{"path": "hello.yml", "data": {"name": "Ada"}}'
 See the newest jobs:
   curl "$address/api/jobs?limit=5" -H "Authorization: Bearer $token"
+See and try the whole API in a browser:
+  $address/api/docs/
 
 TEXT
 exec .venv/bin/octoflow serve

@@ -51,7 +51,7 @@ def _operation(title: str, operation: Object, shared: Object) -> Iterator[str]:
     takes, own = "", [f"`{code}` ({status})" for status, code in _codes(answers) if code not in COMMON]
     if "requestBody" in operation:
         takes = f" takes {_shape(operation['requestBody']['content']['application/json']['schema'])},"
-    gives = " or ".join(f"{status} {_answer(each)}" for status, each in answers.items() if status < "4")
+    gives = " or ".join(f"{status} {_answer(each)}".rstrip() for status, each in answers.items() if status < "4")
     yield f"\n`{operation['operationId']}`{takes} answers {gives}."
     yield f" Errors of its own: {', '.join(own)}.\n" if own else "\n"
 

@@ -7,9 +7,9 @@ def get_job(engine: Orchestrator, id: str) -> answers.Job:
 ```
 What such a function takes, it names: `engine`, parts of the path, `body` (a model of engine.models.requests), `query`
 (a class of functions._queries), `change` (for the audit; who takes it writes it down), `wait` (the seconds that the
-caller would wait), `once` (the caller's Idempotency-Key), `here` (the path it was asked at). What it returns goes out
-as JSON, of the type in engine.models.answers that its annotation names. What it raises goes out as an error with the
-status of its kind. functions._answers has what else it may return.
+caller would wait), `once` (the caller's Idempotency-Key), `here` (the path it was asked at), `up` (what leads from
+there to the API's root). What it returns goes out as JSON, of the type in engine.models.answers that its annotation
+names. What it raises goes out as an error with the status of its kind. functions._answers has what else it may return.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from engine.errors import (
 )
 from functions import _engine
 from functions._answers import Accepted, Done, Found, Outcome, Page, Redirect
-from functions._asking import once_of, wait_of
+from functions._asking import once_of, up_of, wait_of
 from functions._audit import as_made, change_of
 from functions._body import take_body
 from functions._caller import Caller, address_of
@@ -196,11 +196,17 @@ def route(operations: Iterable[Operation]) -> Map:
     Not where something is deleted: there the name after the slash may have been forgotten, and all are not meant.
     """
     rules = [
-        Route(path, methods=[each.method], endpoint=each, strict_slashes=each.method == "DELETE")
+        Route(form, methods=[each.method], endpoint=each, strict_slashes=each.method == "DELETE")
         for each in operations
         for path in each.paths
+        for form in _forms(path)
     ]
     return Map(rules, strict_slashes=False, merge_slashes=False, converters={"document": DocumentConverter})
+
+
+def _forms(path: str) -> tuple[str, ...]:
+    """The path, and with a slash at its end where the routes do not see one: after a name that has slashes itself."""
+    return (path, f"{path}/") if path.endswith(">/launch") else (path,)
 
 
 def serve(request: flask.Request, routes: Map) -> flask.Response:
@@ -213,7 +219,7 @@ def serve(request: flask.Request, routes: Map) -> flask.Response:
         message = f"{request.method} is not possible at {request.path[:200]}; {allowed} is."
         response = _respond({"error": message, "code": "method_not_allowed"}, 405, {"Allow": allowed})
     except NoSuchPath:
-        message = f"There is nothing at {request.path[:200]}."
+        message = f"There is nothing at {request.path[:200]}; what there is, `/api/docs/` shows."
         response = _respond({"error": message, "code": "not_found"}, 404)
     except OctoflowError as error:
         response = _refuse(error)
@@ -344,6 +350,8 @@ def _inputs(request: flask.Request, engine: Orchestrator, chosen: Operation) -> 
         inputs["body"] = chosen.body_model.read(read_object(text))
     if chosen.takes("wait"):
         inputs["wait"] = wait_of(request)
+    if chosen.takes("up"):
+        inputs["up"] = up_of(request)
     return inputs
 
 

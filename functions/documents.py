@@ -28,7 +28,7 @@ NOT_LOOKED_AT = (FlowNotFound, PathRefused, Busy)
 
 
 @operation("POST", "/api/validate", role=Role.VIEWER, errors=NOT_LOOKED_AT)
-def validate_document(engine: Orchestrator, body: ValidateDocument) -> answers.Verdict:
+def validate_document(engine: Orchestrator, body: ValidateDocument) -> answers.Validation:
     """What is wrong with a document. A text is checked as if it were there, and nothing of it is kept.
 
     A document with problems is an answer like any other: 200 with `valid` false.
@@ -79,6 +79,7 @@ def launch_document(
     change: Change,
     wait: int,
     once: Once | None,
+    up: str,
 ) -> Accepted[answers.Launched] | Done[answers.Job]:
     """Start a document with these inputs and answer at once with its job id. With the whole job once it has ended:
     where the caller waits for it, and where jobs run inline.
@@ -88,7 +89,7 @@ def launch_document(
     job_id = engine.made_before(once) or engine.launch(
         path, dict(body), timeout_seconds=query.timeout_seconds, priority=query.priority, change=change, once=once
     )
-    return launched(engine, job_id, "../" * (path.count("/") + 2) + "jobs/", wait)
+    return launched(engine, job_id, up, wait)
 
 
 def _summary(document: ListedDocument, zone: tzinfo) -> answers.DocumentSummary:

@@ -39,14 +39,14 @@ NOT_LAUNCHED = (FlowNotFound, DocumentInvalid, InputsInvalid, PathRefused, FlowR
 
 @operation("POST", "/api/jobs", role=Role.OPERATOR, status=202, errors=NOT_LAUNCHED)
 def launch_job(
-    engine: Orchestrator, body: LaunchJob, change: Change, wait: int, once: Once | None
+    engine: Orchestrator, body: LaunchJob, change: Change, wait: int, once: Once | None, up: str
 ) -> Accepted[answers.Launched] | Done[answers.Job]:
     """Start a flow and answer at once with its job id. With the whole job once it has ended: where the caller waits for
     it, and where jobs run inline."""
     job_id = engine.made_before(once) or engine.launch(
         body.path, body.data, timeout_seconds=body.timeout_seconds, priority=body.priority, change=change, once=once
     )
-    return launched(engine, job_id, "jobs/", wait)
+    return launched(engine, job_id, up, wait)
 
 
 @operation("GET", "/api/jobs", role=Role.VIEWER)
@@ -100,15 +100,15 @@ def delete_jobs(engine: Orchestrator, query: DeleteJobs) -> answers.Deleted:
 
 
 def launched(
-    engine: Orchestrator, id: str, place: str, wait_seconds: int
+    engine: Orchestrator, id: str, up: str, wait_seconds: int
 ) -> Accepted[answers.Launched] | Done[answers.Job]:
     """What a launch comes to: 200 with the job when it has ended, or does so in time, else 202 with its id.
 
-    `place` is where jobs are.
+    `up` leads from where it was asked to the API's root.
     """
     match engine.ended(id, wait_seconds):
         case None:
-            return Accepted({"job_id": id}, {"Location": place + id})
+            return Accepted({"job_id": id}, {"Location": f"{up}jobs/{id}"})
         case job, steps:
             return Done(whole_job(job, steps, engine.settings.timezone))
 

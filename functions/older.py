@@ -30,14 +30,14 @@ def add_flow(engine: Orchestrator, body: AddFlow, once: Once | None) -> answers.
 
 @operation("POST", "/api/flows/launch", role=Role.OPERATOR, status=202, errors=NOT_LAUNCHED)
 def launch_flow(
-    engine: Orchestrator, body: LaunchJob, change: Change, wait: int, once: Once | None
+    engine: Orchestrator, body: LaunchJob, change: Change, wait: int, once: Once | None, up: str
 ) -> Accepted[answers.Launched] | Done[answers.Job]:
     """Start a flow and answer at once with its job id. With the whole job once it has ended: where the caller waits for
     it, and where jobs run inline."""
     job_id = engine.made_before(once) or engine.launch(
         body.path, body.data, timeout_seconds=body.timeout_seconds, priority=body.priority, change=change, once=once
     )
-    return launched(engine, job_id, "../jobs/", wait)
+    return launched(engine, job_id, up, wait)
 
 
 @operation("GET", "/api/flows", role=Role.VIEWER)

@@ -5,16 +5,17 @@ Nothing here compiles an expression, which would be running it: that is for a jo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from posixpath import basename, splitext
 
 from engine.catalog import Catalog
 from engine.checking.expressions import Verdicts
 from engine.checking.outline import cut, outline_of
 from engine.checking.structure import check_flow, parse_flow
 from engine.checking.whole import Part, Reaches, Watched, Whole
-from engine.errors import DocumentInvalid, FileMissing, FlowNotFound, OctoflowError
+from engine.errors import DocumentInvalid, FileMissing, FlowNotFound, OctoflowError, TooLarge
 from engine.files import FileStat
 from engine.models.document import Look
 from engine.models.flow import Document, Flow
@@ -73,7 +74,7 @@ class Checker:
         return Checker(self._catalog, max_depth=self._max_depth, verdicts=verdicts)
 
     def document(self, path: str) -> CheckedDocument:
-        """The document at a path, however spelled. Raises FlowNotFound, DocumentInvalid, PathRefused, TooLarge."""
+        """The document at a path, however spelled. Raises FlowNotFound, DocumentInvalid, PathRefused."""
         try:
             status = self._catalog.stat(path)
             kept = self._kept.get(status.key)
@@ -84,6 +85,8 @@ class Checker:
             raise self.not_found(path) from error
         except ReadingError as error:
             raise DocumentInvalid(status.key, error.problems) from error
+        except TooLarge as error:
+            raise DocumentInvalid(status.key, [Problem(error.code, str(error))]) from error
         return self._check(status, text)
 
     def look(self, path: str | None, text: str, reaches: Reaches | None = None) -> Look:
@@ -127,9 +130,17 @@ class Checker:
 
     def not_found(self, path: str) -> FlowNotFound:
         """The error for a document that is not there, with those that may be meant."""
-        near = get_close_matches(path, self._catalog.list(), 3, 0.5)
+        near = _near(path, self._catalog.list())
         also = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         return FlowNotFound(f"There is no flow {path!r} in FLOWS_PATH.{also}")
+
+
+def _near(path: str, keys: Iterable[str]) -> list[str]:
+    """Up to three that may be meant: those of the same file name, else of a similar path. Suffixes tell nothing."""
+    stems = {splitext(key)[0]: key for key in keys}
+    wanted = splitext(path)[0]
+    same = [key for stem, key in stems.items() if basename(stem) == basename(wanted)]
+    return same[:3] or [stems[stem] for stem in get_close_matches(wanted, stems, 3, 0.6)]
 
 
 def _shortened(problem: Problem) -> Problem:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from engine.models.problem import Problem
 
 
-def look_json(look: Look) -> answers.Verdict:
+def look_json(look: Look) -> answers.Validation:
     """What is wrong with a document, and its outline."""
     return {
         "valid": look.is_valid,

@@ -64,6 +64,10 @@ class RequestBody(BaseModel):
         """What is wrong with fields that are right each by itself: a field, and what is to be said of it."""
         yield from ()
 
+    def chosen(self) -> dict[str, Any]:
+        """What is asked for beyond the defaults."""
+        return {name: value for name, value in self if value != type(self).model_fields[name].default}
+
 
 class LaunchJob(RequestBody):
     """What to run, on what, and for how long at most."""
@@ -123,6 +127,9 @@ class GivenInputs(RequestBody):
     def __iter__(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override]
         """All that was given, of which the document says what is wrong."""
         yield from self._values.items()
+
+    def chosen(self) -> dict[str, Any]:
+        return dict(self)
 
 
 class AddFlow(RequestBody):

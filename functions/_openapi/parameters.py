@@ -20,7 +20,7 @@ ABOUT = {
     "action": "The name of an operation, such as `launch_job`.",
     "actor": "The name of a key, `API_TOKEN`, or `cli:` and a login name.",
     "after": "Only lines after the one of this number, which `next` of the page before says.",
-    "before": "Only older ones: jobs before the one of this id, due times before this one (`next` of the page before).",
+    "before": "Only jobs before the one of this id: the last one of the page before.",
     "count": "Whether the answer has the `total` of all that match.",
     "end_time_from": "Ended then or later.",
     "end_time_to": "Ended before.",
@@ -44,6 +44,8 @@ ABOUT = {
     "time_to": "Made before.",
     "timeout_seconds": "How long the job may run; FLOW_TIMEOUT_SECONDS when it does not say.",
 }
+
+BEFORE_TIME = "Only due times before this one, which `next` of the page before says."
 
 
 def template(path: str) -> str:
@@ -96,7 +98,8 @@ def _of_path(path: str) -> Iterator[Object]:
 def _of_query(query: type[Any] | None) -> Iterator[Object]:
     hints = {} if query is None else get_type_hints(query)
     for each in () if query is None else fields(query):
-        schema = _schema(plain(hints[each.name]))
+        kind = plain(hints[each.name])
+        schema = _schema(kind)
         bounds = {"low": "minimum", "high": "maximum"}
         schema |= {bounds[name]: bound for name, bound in each.metadata.items()}
         if each.name == "path":
@@ -106,9 +109,13 @@ def _of_query(query: type[Any] | None) -> Iterator[Object]:
         yield {
             "name": each.name,
             "in": "query",
-            "description": ABOUT[each.name],
+            "description": _about(each.name, kind),
             "schema": schema,
         }
+
+
+def _about(name: str, kind: Any) -> str:
+    return BEFORE_TIME if (name, kind) == ("before", datetime) else ABOUT[name]
 
 
 def _schema(kind: Any) -> Object:
@@ -122,4 +129,4 @@ def _schema(kind: Any) -> Object:
         return {"type": "string", "format": "moment"}
     if issubclass(kind, StrEnum):
         return {"type": "string", "enum": [member.value for member in kind]}
-    return {"type": "string", "maxLength": LONGEST}
+    return {"type": "string", "maxLength": LONGEST, "pattern": "^[^\\u0000]*$"}

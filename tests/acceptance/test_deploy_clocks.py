@@ -171,7 +171,7 @@ def test_serve_says_where_it_is_and_serves(data, tmp_path):
     try:
         until(lambda: answers(service, "/healthz"), 30, service.text)
 
-        assert f"http://localhost:{port}" in service.text()
+        assert f"http://localhost:{port}/api/docs/" in service.text()
         assert TOKEN not in service.text()
         assert service.get("/api/jobs").status_code == 200
     finally:

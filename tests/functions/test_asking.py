@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from engine.models.requests import LaunchJob
+
 LAUNCH = {"path": "hello.yml", "data": {"a": 1, "b": [2]}}
 WHEN = {"path": "hello.yml", "every_seconds": 60}
 KEY = {"Idempotency-Key": "3f2c"}
@@ -36,6 +38,13 @@ def asked(engine, verb):
         ("respond-async, wait=3", 3),
         ("wait=4; x=y, wait=9", 4),
         ("return=minimal;a=b , wait=2", 2),
+        ('x="a, wait=9", wait=8', 8),
+        ('x; y="a, wait=9"; z, wait=8', 8),
+        ('x="a\\", wait=9", wait=8', 8),
+        ('wait=8; y="a, wait=9"', 8),
+        ('x="a, wait=9', 0),
+        ('"wait=9"', 0),
+        ("x; wait=9", 0),
         ("wait=0", 0),
         ("wait", 0),
         ("wait=", 0),
@@ -116,6 +125,16 @@ def test_a_default_that_is_written_out_is_the_same_request(client):
     answer = client.post("/api/v1/jobs", json={"path": "hello.yml", "data": None, "priority": 0}, headers=KEY)
 
     assert answer.headers["Idempotent-Replayed"] == "true"
+
+
+def test_a_default_that_has_changed_makes_no_other_request_of_what_was_sent_without_it():
+    class Changed(LaunchJob):
+        priority: int = 5
+
+    before, after = (model.read({"path": "hello.yml", "data": {"a": 1}}) for model in (LaunchJob, Changed))
+
+    assert dict(before) != dict(after)
+    assert before.chosen() == after.chosen() == {"path": "hello.yml", "data": {"a": 1}}
 
 
 def test_keys_of_two_callers_are_two_keys(client, engine):

@@ -46,6 +46,28 @@ def test_the_body_is_the_inputs_and_the_address_the_document(client, engine, pat
     assert (engine.recorded[-1].action, engine.recorded[-1].target) == ("launch_document", path)
 
 
+@pytest.mark.parametrize(
+    ("address", "jobs"),
+    [
+        ("/api/documents/deep/hello.yml/launch", "/api/jobs/"),
+        ("/api/documents/deep/hello.yml/launch/", "/api/jobs/"),
+        ("/api/v1/documents/deep/hello.yml/launch/", "/api/v1/jobs/"),
+        ("/api/documents/deep%2Fhello.yml/launch", "/api/jobs/"),
+        ("/api/v1/documents/very%2fdeep%2Fhello.yml/launch?priority=1", "/api/v1/jobs/"),
+        ("/api/documents/de%20ep/./hello.yml/launch?priority=1", "/api/jobs/"),
+        ("/api/jobs/", "/api/jobs/"),
+        ("/api/v1/jobs", "/api/v1/jobs/"),
+        ("/api/flows/launch/", "/api/jobs/"),
+    ],
+)
+def test_the_job_is_found_from_wherever_it_was_launched(client, address, jobs):
+    answer = client.post(address, json={"path": "hello.yml"})
+
+    assert answer.status_code == 202
+    place = urljoin(f"http://host/prefix{address.replace('/./', '/x/')}", answer.headers["Location"])
+    assert place == f"http://host/prefix{jobs}job-new"
+
+
 def test_other_inputs_under_the_same_idempotency_key_are_another_request(client):
     header = {"Idempotency-Key": "k1"}
 
@@ -185,8 +207,7 @@ def test_documents_that_say_a_lot_are_still_json(client, engine):
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", ["hello.yml", "deep/er/hello.yml"])
 def test_the_address_of_a_launch_is_no_document(client, method, path):
-    answer = client.open(f"/api/documents/{path}/launch", method=method)
-    beyond = client.open(f"/api/documents/{path}/launch/", method=method)
+    for end in ("launch", "launch/"):
+        answer = client.open(f"/api/documents/{path}/{end}", method=method)
 
-    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
-    assert (beyond.status_code, beyond.json["code"]) == (404, "not_found")
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")

@@ -223,6 +223,7 @@ def test_an_unknown_path_is_not_found_and_needs_no_token(app_of, engine, path):
 
     assert answer.status_code == 404
     assert answer.json["code"] == "not_found"
+    assert answer.json["error"].endswith("what there is, `/api/docs/` shows.")
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "OPTIONS", "TRACE"])

@@ -112,6 +112,37 @@ def test_nothing_beside_what_is_described_is_in_an_answer_or_taken_in_a_body():
     assert is_open == ["GivenInputs"]  # Its document says what it takes.
 
 
+def test_an_object_is_called_by_its_own_name():
+    assert all(name.isalnum() for name in description()["components"]["schemas"])
+
+
+def test_a_text_with_a_nul_in_a_query_is_refused_as_it_is_described(client):
+    texts = [
+        (path, each)
+        for path, methods in description()["paths"].items()
+        for each in methods.get("get", {}).get("parameters", ())
+        if each["in"] == "query" and "maxLength" in each["schema"]
+    ]
+
+    assert {"before", "q", "glob", "actor", "path", "schedule_id"} <= {each["name"] for _, each in texts}
+    for path, each in texts:
+        answer = client.get(path.replace("{id}", "1"), query_string={each["name"]: "a\0b"})
+        assert answer.status_code == 400
+        assert [error.validator for error in Draft202012Validator(each["schema"]).iter_errors("a\0b")] == ["pattern"]
+
+
+def test_what_is_said_of_a_parameter_is_said_of_this_operation():
+    about = {
+        name: each["description"]
+        for name in ("list_jobs", "get_schedule_slots")
+        for each in operations()[name]["parameters"]
+        if each["name"] == "before"
+    }
+
+    assert "due time" not in about["list_jobs"]
+    assert "job" not in about["get_schedule_slots"]
+
+
 def test_members_that_an_answer_has_from_another_are_explained_like_there():
     schemas = description()["components"]["schemas"]
 

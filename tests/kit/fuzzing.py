@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import count
 from typing import Any
 
 import schemathesis
@@ -22,6 +24,7 @@ def _field(low: int, high: int) -> strategies.SearchStrategy[str]:
     return strategies.just("*") | strategies.integers(low, high).map(str)
 
 
+_numbers = count()
 _known = strategies.sampled_from(sorted(FLOWS))
 _unknown = strategies.text("abc0_-ü ", min_size=1, max_size=20).map(lambda name: f"none/{name.strip()}x.yml")
 _fields = strategies.tuples(_field(0, 59), _field(0, 23), _field(1, 28), _field(1, 12), _field(0, 6)).map(" ".join)
@@ -54,6 +57,15 @@ def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | No
 def filter_query(context: Any, query: dict[str, Any] | None) -> bool:
     """A parameter without a value counts as not given, which is no violation of a schema, whatever its type."""
     return not any(map(_is_sent_empty, (query or {}).values()))
+
+
+@schemathesis.hook
+def map_headers(context: Any, headers: Any) -> Any:
+    """Each request under an Idempotency-Key of its own: a repeat is told of what it made, also when that is gone."""
+    key = (headers or {}).get("Idempotency-Key")
+    if isinstance(key, str) and re.fullmatch("[!-~]{1,200}", key):
+        headers["Idempotency-Key"] = f"{key}{next(_numbers)}"
+    return headers
 
 
 def _is_sent_empty(value: Any) -> bool:

@@ -13,7 +13,7 @@ from engine.models.answers.documents import (
     LastJob,
     Outline,
     OutlineStep,
-    Verdict,
+    Validation,
 )
 from engine.models.answers.jobs import (
     Deleted,
@@ -93,5 +93,5 @@ __all__ = [
     "Step",
     "Stopping",
     "Tick",
-    "Verdict",
+    "Validation",
 ]

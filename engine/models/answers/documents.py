@@ -42,7 +42,7 @@ class Outline(Shown):
     """Whether it has more than the 1000 steps that are shown."""
 
 
-class Verdict(Shown):
+class Validation(Shown):
     """What is wrong with a document."""
 
     valid: bool
@@ -89,7 +89,7 @@ class DocumentPage(Shown):
     """How many match, where `count` asks for it."""
 
 
-class Document(Verdict):
+class Document(Validation):
     """All that is known of a document."""
 
     path: str

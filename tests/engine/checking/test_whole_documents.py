@@ -12,7 +12,7 @@ import yaml
 
 from engine.catalog import Catalog
 from engine.checking import Checker
-from engine.errors import DocumentInvalid, FlowNotFound, PathRefused, TooLarge
+from engine.errors import DocumentInvalid, FlowNotFound, PathRefused
 from engine.models.problem import Problem
 from engine.settings import Settings
 
@@ -125,6 +125,27 @@ def test_every_spelling_is_the_same_document(data: Path, checker: Checker) -> No
     assert keys == {"é.yml"}
 
 
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("tickets", "'tickets.yml'"),
+        ("tickets.yaml", "'tickets.yml'"),
+        ("flows/tickets.yml", "'tickets.yml'"),
+        ("daily.yml", "'reports/daily.yml'"),
+        ("nope.yml", None),
+        ("x.yml", None),
+    ],
+)
+def test_what_is_meant_is_told_by_the_name_and_not_by_the_suffix(data: Path, checker: Checker, asked, meant) -> None:
+    for name in ("tickets.yml", "reports/daily.yml", "a/ok.yml", "b/other.yml"):
+        write_flow(data, name)
+
+    with pytest.raises(FlowNotFound) as caught:
+        checker.document(asked)
+
+    assert str(caught.value).partition(" Did you mean ")[2] == (f"{meant}?" if meant else "")
+
+
 def test_a_flow_that_is_not_there_is_named_with_those_that_are_close(data: Path, checker: Checker) -> None:
     write_flow(data, "tickets.yml")
 
@@ -142,8 +163,9 @@ def test_a_document_that_is_too_large_or_not_text_is_refused(data: Path, checker
     (data / "flows" / "big.yml").write_text("#" * 2001)
     (data / "flows" / "latin.yml").write_bytes(b"name: \xe9")
 
-    with pytest.raises(TooLarge):
-        checker.document("big.yml")
+    assert [(problem.code, problem.message) for problem in invalid(checker, "big.yml")] == [
+        ("too_large", "file 'big.yml' has 2001 bytes, more than the limit of 2000")
+    ]
     assert [problem.code for problem in invalid(checker, "latin.yml")] == ["not_utf8"]
 
 
