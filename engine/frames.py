@@ -22,6 +22,8 @@ from engine.models.job import Event, LogLine, StepEnded, StepStarted, StepStatus
 LENGTHS = struct.Struct("!II")
 MAX_FRAME_BYTES = 256 << 20
 """More than this in one frame is no message but a runaway process."""
+READ_BYTES = 1 << 16
+"""Of a buffer that is larger than 128 KiB the C library maps new pages each time."""
 
 
 class ChannelClosed(Exception):
@@ -87,7 +89,7 @@ class Channel:
 
     def _read(self) -> None:
         try:
-            data = self.connection.recv(1 << 18)
+            data = self.connection.recv(READ_BYTES)
         except OSError as error:
             raise ChannelClosed(str(error)) from error
         if not data:

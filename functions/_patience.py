@@ -2,6 +2,7 @@
 
 A socket's timeout starts again with each byte. One thread looks twice a second at the sockets that are being read and
 shuts the reading side of those that are over their time; the reader then sees the end, and an answer can still be sent.
+It sleeps when nothing is read, and is woken only then: a service with many requests does not wake it for each.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ class Patience:
         self._changed = Condition()
         self._reading: dict[object, tuple[float, Any]] = {}
         self._thread: Thread | None = None
+        self._sleeps = False
+        """Whether the thread waits to be woken, however long that takes."""
 
     @contextmanager
     def at_most(self, client: Any, seconds: float) -> Iterator[None]:
@@ -36,7 +39,8 @@ class Patience:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = Thread(target=self._watch, name="patience", daemon=True)
                 self._thread.start()
-            self._changed.notify()
+            if self._sleeps:
+                self._changed.notify()
         try:
             yield
         finally:
@@ -46,13 +50,16 @@ class Patience:
     def _watch(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: bool(self._reading))
+                while not self._reading:
+                    self._sleeps = True
+                    self._changed.wait()
+                self._sleeps = False
                 now = monotonic()
                 late = [client for end, client in self._reading.values() if now >= end]
                 for client in late:  # Within the lock: a socket whose reader has just left is the next request's.
                     with suppress(OSError):
                         client.shutdown(socket.SHUT_RD)
-                self._changed.wait_for(lambda: not self._reading, LOOK_SECONDS)
+                self._changed.wait(LOOK_SECONDS)
 
 
 PATIENCE = Patience()

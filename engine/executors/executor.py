@@ -120,15 +120,17 @@ class Executor(ABC):
 
     def supervise(self, claim: Claim, observer: Observer | None = None) -> Outcome | None:
         """Run a claimed job here and now, in this thread; None when its lease was lost. Its caller has `room`."""
-        supervision = Supervision(claim, self._tools, observer)
-        self._running[claim.id] = supervision
+        return self._supervise(claim.id, Supervision(claim, self._tools, observer))
+
+    def _supervise(self, id: str, supervision: Supervision) -> Outcome | None:
+        self._running[id] = supervision
         if self._stopped_for is not None:
             supervision.stop(self._stopped_for)
         try:
             return supervision.supervise()
         finally:
-            del self._running[claim.id]
-            self.endings.tell(claim.id)
+            del self._running[id]
+            self.endings.tell(id)
 
     # Stopping them
 
@@ -195,14 +197,25 @@ class Executor(ABC):
             self.stop(job_id, reason or Reason.CANCELLED)
 
     def _see_through(self, claim: Claim) -> None:
+        """Run a claimed job, whatever happens to it."""
+        self._run(claim, lambda: None)
+
+    def _see_all_through(self, claim: Claim | None) -> None:
+        """Run a claimed job, and one after another each that is claimed at the end of the one before."""
+        while claim is not None:
+            claim = self._run(claim, lambda: None if self._closing.is_set() else self.owner)
+
+    def _run(self, claim: Claim, next_owner: Callable[[], Owner | None]) -> Claim | None:
+        supervision = Supervision(claim, self._tools, next_owner=next_owner)
         try:
-            self.supervise(claim)
+            self._supervise(claim.id, supervision)
         except Exception:
             log.exception(
                 "job %s: its supervisor failed; the sweep closes it when its lease has ended",
                 claim.id,
                 extra={"job": claim.id},
             )
+        return supervision.next
 
     @contextmanager
     def _looking(self) -> Iterator[None]:

@@ -91,16 +91,15 @@ class LocalExecutor(Executor):
             seen = self._idle.nudges
             if not self._run_one() and (claim := self._idle.wait(seen)):
                 try:
-                    self._see_through(claim)
+                    self._see_all_through(claim)
                 finally:
                     self._idle.done()
 
     def _run_one(self) -> bool:
-        """Claim a job and see it through; False when there was none."""
+        """Claim a job, see it and those that follow through; False when there was none."""
         with self.room():
             claim = self._claim()
-            if claim is not None:
-                self._see_through(claim)
+            self._see_all_through(claim)
         return claim is not None
 
     def _look_after(self) -> None:

@@ -144,6 +144,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Finish:
+    """What came of closing a job: whether it was still its owner's, and the job that is the owner's next."""
+
+    is_ours: bool
+    next: Claim | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StepStarted:
     """A step run begins. `number` counts step runs of the job from 1; `parent` names the sub-flow it is in."""
 

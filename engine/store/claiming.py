@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, bindparam, literal, or_, select, update
 
 from engine.models.job import Claim, Job, Owner, Reason, State, Status
+from engine.store import prepared
 from engine.store.job_rows import get_job, to_claim
 from engine.store.tables import jobs
 from engine.store.unblocking import hand_over
@@ -40,7 +43,7 @@ ANY_HANDED_ON = select(literal(1)).where(IS_HANDED_ON).limit(1)
 
 TAKE = (
     update(jobs)
-    .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+    .where(jobs.c.id == bindparam("job"))
     .values(
         owner=bindparam("new_owner"),
         host=bindparam("new_host"),
@@ -101,16 +104,19 @@ def claim_pending(
     connection: Connection, owner: Owner, now: datetime, lease_until: datetime, limit: int
 ) -> list[Claim]:
     """Start pending jobs: lowest priority number first, then oldest."""
-    rows = connection.execute(PENDING, {"limit": limit}).all()
-    _take(connection, START, rows, owner, {"until": lease_until, "now": now})
-    return [to_claim(row, owner=owner.id, epoch=row.epoch + 1, start_time=now) for row in rows]
+    claims = [
+        replace(to_claim(row, owner.id), start_time=now)
+        for row in prepared.all_rows(connection, PENDING, {"limit": limit})
+    ]
+    _take(connection, START, claims, owner, {"until": lease_until, "now": now})
+    return claims
 
 
 def adopt_lost(connection: Connection, owner: Owner, lease_until: datetime, limit: int) -> list[Claim]:
     """Take over jobs whose worker was lost and whose `finally_step` is still to run."""
-    rows = connection.execute(HANDED_ON, {"limit": limit}).all()
-    _take(connection, ADOPT, rows, owner, {"until": lease_until})
-    return [to_claim(row, owner=owner.id, epoch=row.epoch + 1) for row in rows]
+    claims = [to_claim(row, owner.id) for row in prepared.all_rows(connection, HANDED_ON, {"limit": limit})]
+    _take(connection, ADOPT, claims, owner, {"until": lease_until})
+    return claims
 
 
 def renew(connection: Connection, id: str, owner_id: str, epoch: int, lease_until: datetime) -> State | None:
@@ -133,7 +139,9 @@ def cancel(connection: Connection, id: str, now: datetime) -> Job:
     return get_job(connection, id)
 
 
-def _take(connection: Connection, statement: Any, rows: Any, owner: Owner, values: dict[str, Any]) -> None:
-    if rows:
-        ids = [row.id for row in rows]
-        connection.execute(statement, {"ids": ids, "new_owner": owner.id, "new_host": owner.host, **values})
+def _take(
+    connection: Connection, statement: Update, claims: Sequence[Claim], owner: Owner, values: dict[str, Any]
+) -> None:
+    if claims:
+        taken = {"new_owner": owner.id, "new_host": owner.host, **values}
+        prepared.change_each(connection, statement, [{"job": claim.id, **taken} for claim in claims])

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 from engine.errors import FlowNotFound
 from engine.models.flow import Document
 from engine.models.problem import Problem
+from engine.store import prepared
 from engine.store.database import Database
 from engine.store.tables import documents, insert_or_renew
 
@@ -130,7 +131,7 @@ def _insert(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
     ordered = sorted(rows, key=lambda row: row["revision"])
     if ordered:
         insert = insert_or_renew(documents, connection.dialect.name, ("stored_time",), kept=("problems",))
-        connection.execute(insert, ordered)
+        prepared.change_each(connection, insert, ordered)
 
 
 def _collect(parts: Mapping[str, str], look_up: LookUp, found: dict[str, Document]) -> None:

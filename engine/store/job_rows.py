@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, literal, select
+from sqlalchemy import Connection, bindparam, func, literal, select
 
 from engine.errors import JobNotFound
 from engine.models.input_values import with_secrets
@@ -107,16 +107,13 @@ def to_job(row: Sequence[Any]) -> Job:
     )  # fmt: skip
 
 
-def to_claim(row: Row[*tuple[Any, ...]], **changed: Any) -> Claim:
-    """A claim of a row with the columns of a Claim, and what the claim has changed."""
-    fields = {
-        **row._mapping,
-        "source": Source(row.source),
-        "data": with_secrets(row.data, row.secrets),
-        "secrets": tuple((row.secrets or {}).values()),
-        **changed,
-    }
-    return Claim(**fields)
+def to_claim(row: Sequence[Any], owner: str) -> Claim:
+    """This owner's claim of a row with the columns of `TO_CLAIM` (claiming.py), with the next epoch."""
+    id, path, name, revision, timeout, epoch, start, source, reason, has_finally, lock, data, secrets = row
+    return Claim(
+        id, path, name, revision, with_secrets(data, secrets), timeout, owner, epoch + 1, start,
+        SOURCES[source], reason, bool(has_finally), lock, tuple((secrets or {}).values()),
+    )  # fmt: skip
 
 
 def _to_step(row: Sequence[Any]) -> StepRow:

@@ -10,6 +10,7 @@ from engine.models.flow import Document
 from engine.models.job import (
     Claim,
     Event,
+    Finish,
     Job,
     JobFilter,
     Json,
@@ -129,13 +130,18 @@ class JobStore:
         lock: str | None = None,
         first_line: int | None = None,
         again: bool = False,
-    ) -> bool:
-        """Close the job with its last events and free its lock; False when this owner no longer holds it.
+        next_for: Owner | None = None,
+        lease_until: datetime | None = None,
+    ) -> Finish:
+        """Close the job with its last events and free its lock; nothing when this owner no longer holds it.
 
-        `lock` is the claim's: the next job that waits for it gets it.
+        `lock` is the claim's: the next job that waits for it gets it. `next_for` claims the first pending job, as
+        `claim` does, in the same transaction.
         """
         return self._database.change(
-            lambda c: recording.finish(c, id, owner_id, epoch, outcome, events, now, first_line, again, lock)
+            lambda c: recording.finish(
+                c, id, owner_id, epoch, outcome, events, now, first_line, again, lock, next_for, lease_until
+            )
         )
 
     def stop(self, id: str, owner_id: str, epoch: int, reason: str) -> bool:

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, update
 
-from engine.models.job import Event, LogLine, Outcome, State, StepEnded, StepStarted, StepStatus
+from engine.models.job import Event, Finish, LogLine, Outcome, Owner, State, StepEnded, StepStarted, StepStatus
 from engine.store import prepared
-from engine.store.claiming import IS_MINE, MY_STATE_HELD, mine
+from engine.store.claiming import IS_MINE, MY_STATE_HELD, claim_pending, mine
 from engine.store.job_rows import LAST_LINE
 from engine.store.tables import insert_absent, jobs, logs, steps
 from engine.store.unblocking import hand_over
@@ -117,8 +117,10 @@ def finish(
     first_line: int | None,
     again: bool,
     lock: str | None,
-) -> bool:
-    """Close the job with its last events if this owner still holds it, and hand its lock over."""
+    next_for: Owner | None = None,
+    lease_until: datetime | None = None,
+) -> Finish:
+    """Close the job with its last events if this owner still holds it, hand its lock over, and claim the next job."""
     ending = {
         "status": outcome.status,
         "reason": outcome.reason,
@@ -128,11 +130,14 @@ def finish(
         "end_time": now,
     }
     if prepared.change(connection, FINISH, {**mine(id, owner_id, epoch), **ending}) == 0:
-        return False
+        return Finish(is_ours=False)
     write(connection, id, fold(id, events, again=again), first_line)
     prepared.change(connection, STOP_STEPS, {"job": id, "now": now})
     hand_over(connection, lock)
-    return True
+    if next_for is None or lease_until is None:
+        return Finish(is_ours=True)
+    claims = claim_pending(connection, next_for, now, lease_until, limit=1)
+    return Finish(is_ours=True, next=claims[0] if claims else None)
 
 
 def write(connection: Connection, id: str, batch: Batch, first_line: int | None) -> None:

@@ -10,7 +10,7 @@ from threading import Event as Flag
 from typing import TypeVar
 
 from engine.errors import Unavailable
-from engine.models.job import Claim, Event, LogLine, Outcome, State
+from engine.models.job import Claim, Event, LogLine, Outcome, Owner, State
 from engine.supervisor.tools import Tools
 
 log = logging.getLogger("octoflow.supervisor")
@@ -31,8 +31,12 @@ class LeaseLost(Exception):
 class HeldRow:
     """A claimed row. Its verbs raise LeaseLost once it is no longer ours."""
 
-    def __init__(self, claim: Claim, tools: Tools) -> None:
+    def __init__(self, claim: Claim, tools: Tools, next_owner: Callable[[], Owner | None]) -> None:
+        """`next_owner` is asked at the end who takes the next pending job, None when nobody does."""
         self._claim = claim
+        self._next_owner = next_owner
+        self.next: Claim | None = None
+        """The job that was claimed when this one was closed."""
         self._log = logging.LoggerAdapter(log, {"job": claim.id})
         self._jobs = tools.jobs
         self._clock = tools.clock
@@ -115,7 +119,14 @@ class HeldRow:
         again, self._is_uncertain = self._is_uncertain, True
         now = self._clock.now()
         first_line, lock = self.lines + 1, self._claim.lock
-        if self._jobs.finish(*self._key, outcome, self._events, now, lock=lock, first_line=first_line, again=again):
+        # An answer that was lost may have claimed a job already: then nobody asks for another one.
+        next_owner = None if again else self._next_owner()
+        finish = self._jobs.finish(
+            *self._key, outcome, self._events, now,
+            lock=lock, first_line=first_line, again=again, next_for=next_owner, lease_until=now + LEASE,
+        )  # fmt: skip
+        if finish.is_ours:
+            self.next = finish.next
             return True
         job = self._jobs.get(self._claim.id) if again else None
         return job is not None and (job.state, job.status, job.reason) == (

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from engine.errors import OctoflowError
 from engine.frames import ChannelClosed, Frame, decode_event
-from engine.models.job import Claim, Event, Json, LogLine, Outcome, Reason, Status, StepEnded, StepStarted, StepStatus
+from engine.models.job import (
+    Claim,
+    Event,
+    Json,
+    LogLine,
+    Outcome,
+    Owner,
+    Reason,
+    Status,
+    StepEnded,
+    StepStarted,
+    StepStatus,
+)
 from engine.supervisor.asking import Question
 from engine.supervisor.causes import cause_of_death, stop_sentence
 from engine.supervisor.hiding import JobMask
@@ -27,12 +39,19 @@ ATTEMPTS = 3
 class Supervision:
     """One job's supervisor; `observer` hears of its events."""
 
-    def __init__(self, claim: Claim, tools: Tools, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        tools: Tools,
+        observer: Observer | None = None,
+        next_owner: Callable[[], Owner | None] = lambda: None,
+    ) -> None:
+        """`next_owner` is asked at the job's end: whom it names gets the next pending job as `next`."""
         self._claim = claim
         self._log = logging.LoggerAdapter(log, {"job": claim.id})
         self._tools = tools
         self._observer = observer
-        self._row = HeldRow(claim, tools)
+        self._row = HeldRow(claim, tools, next_owner)
         self._mask = JobMask(tools.secrets, claim.secrets)
         self._order = StopOrder()
         self._outputs: dict[str, str] = {}
@@ -46,6 +65,11 @@ class Supervision:
         self._output_bytes = 0
         self._finally: StepStarted | None = None
         """The `finally_step`, once it has begun: it is not begun again."""
+
+    @property
+    def next(self) -> Claim | None:
+        """The job that was claimed when this one was closed."""
+        return self._row.next
 
     def stop(self, reason: str) -> None:
         """Ask the job to stop; any thread may. The first reason counts."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from engine.clock import Clock
 from engine.frames import Channel
 from engine.models.flow import Document
-from engine.models.job import Event, Job, Json, Outcome, State, StepRow
+from engine.models.job import Event, Finish, Job, Json, Outcome, Owner, State, StepRow
 
 Observer = Callable[[Event], None]
 """Hears of each event as it happens, secrets masked."""
@@ -61,7 +61,9 @@ class Jobs(Protocol):
         lock: str | None = None,
         first_line: int | None = None,
         again: bool = False,
-    ) -> bool: ...
+        next_for: Owner | None = None,
+        lease_until: datetime | None = None,
+    ) -> Finish: ...
     def get(self, id: str) -> Job: ...
     def steps(self, id: str) -> list[StepRow]: ...
     def step_outputs(self, id: str) -> list[tuple[str, Json]]: ...

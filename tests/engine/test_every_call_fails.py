@@ -113,7 +113,7 @@ def held(engine: Orchestrator) -> HeldRow:
     engine.create_schedule("slow.yml", every_seconds=1, overlap=Overlap.QUEUE)
     engine.clock.pass_by(1)
     assert engine.tick().errors == []
-    row = HeldRow(claim, SimpleNamespace(jobs=engine._jobs, clock=engine.clock))
+    row = HeldRow(claim, SimpleNamespace(jobs=engine._jobs, clock=engine.clock), lambda: None)
     now = engine.clock.now()
     row.add(StepStarted(number=1, name="first", type="jq", time=now))
     row.add(StepEnded(number=1, status=StepStatus.SUCCESS, time=now, result_key="first", output="1"))

@@ -12,6 +12,7 @@ from services import is_alive, until
 from engine.errors import DatabaseBusy
 from engine.executors.owner import live_owners
 from engine.models.job import JobFilter, Owner, Reason, State, Status
+from engine.supervisor import Supervision
 
 
 class Faulty:
@@ -208,6 +209,48 @@ def test_no_more_jobs_run_at_once_than_there_are_workers(hall, look_each):
     assert state_of(hall, jobs[1]) is State.RUNNING
 
 
+def test_a_worker_goes_on_with_the_job_that_it_claims_when_one_ends(hall, look_each):
+    look_each(60)
+    queue = ClaimedOnce(hall)
+    jobs = [hall.queue() for _ in range(4)]
+
+    hall.executor(workers=1, queue=queue).start()
+
+    assert [hall.finished(job).status for job in jobs] == [Status.SUCCESS] * 4
+    assert queue.claimed == [jobs[0]]
+
+
+class ClaimedOnce:
+    """A queue that gives one job to those who look for pending ones."""
+
+    def __init__(self, hall):
+        self.hall = hall
+        self.claimed = []
+
+    def claim(self, *arguments, **options):
+        claims = [] if self.claimed else self.hall.jobs.claim(*arguments, **options)
+        self.claimed += [claim.id for claim in claims]
+        return claims
+
+    def __getattr__(self, verb):
+        return getattr(self.hall.jobs, verb)
+
+
+def test_a_recovery_is_no_worker_and_takes_no_further_job(hall, look_each):
+    look_each(0.05)
+    executor = hall.executor(workers=1)
+    executor.start()
+    busy = hall.queue(SLOW)
+    hall.in_step(busy)
+    lost, pending = hall.lost(), hall.queue()
+
+    hall.finished(lost)
+
+    assert state_of(hall, pending) is State.PENDING
+    executor.stop(busy, Reason.CANCELLED)
+    assert hall.finished(pending).status is Status.SUCCESS
+
+
 def test_starting_twice_is_starting_once(hall):
     executor = hall.executor(workers=3)
 
@@ -245,14 +288,14 @@ def test_the_housekeeper_outlives_a_look_that_fails(hall, look_each, caplog, err
 def test_a_worker_outlives_a_job_that_could_not_be_seen_through(hall, look_each, caplog, monkeypatch):
     look_each(0.05)
     executor = hall.executor()
-    supervise, failures = executor.supervise, [RuntimeError("a fault of ours")]
+    supervise, failures = Supervision.supervise, [RuntimeError("a fault of ours")]
 
-    def fails_once(claim, observer=None):
+    def fails_once(self):
         if failures:
             raise failures.pop()
-        return supervise(claim, observer)
+        return supervise(self)
 
-    monkeypatch.setattr(executor, "supervise", fails_once)
+    monkeypatch.setattr(Supervision, "supervise", fails_once)
     first = hall.queue()
     executor.start()
     until(lambda: not failures)

@@ -132,7 +132,8 @@ class Bench:
 
     def finish(self, claim: Claim, outcome: Outcome | None = None, *events: Event) -> bool:
         outcome = outcome or Outcome(Status.SUCCESS)
-        return self.jobs.finish(claim.id, claim.owner, claim.epoch, outcome, events, self.now, lock=claim.lock)
+        key = (claim.id, claim.owner, claim.epoch)
+        return self.jobs.finish(*key, outcome, events, self.now, lock=claim.lock).is_ours
 
     def began(self, number: int = 1, **fields: Any) -> StepStarted:
         return StepStarted(**{"number": number, "name": f"step {number}", "type": "jq", "time": self.now, **fields})

@@ -73,7 +73,7 @@ def test_only_the_holder_of_the_claim_may_write(bench, jobs, owner, epoch):
     assert jobs.renew(claim.id, owner, epoch, bench.now) is None
     assert jobs.stop(claim.id, owner, epoch, Reason.TIMEOUT) is False
     assert jobs.record(claim.id, owner, epoch, [bench.began()]) is False
-    assert jobs.finish(claim.id, owner, epoch, Outcome(Status.SUCCESS), [bench.began()], bench.now) is False
+    assert not jobs.finish(claim.id, owner, epoch, Outcome(Status.SUCCESS), [bench.began()], bench.now).is_ours
     assert jobs.get(claim.id).state is State.RUNNING
     assert jobs.steps(claim.id) == []
 
@@ -92,6 +92,47 @@ def test_a_renewed_job_is_not_swept(bench, jobs):
     jobs.sweep(bench.later(45), [])
 
     assert jobs.get(claim.id).state is State.RUNNING
+
+
+def test_the_end_of_a_job_claims_the_next_one_for_whom_it_is_asked(bench, jobs):
+    claim, late, urgent = bench.start(), bench.queue(priority=5), bench.queue(priority=-1)
+    key = (claim.id, claim.owner, claim.epoch)
+    until = bench.later(5) + bench.lease
+
+    finish = jobs.finish(*key, Outcome(Status.SUCCESS), [], bench.now, next_for=OTHER, lease_until=until)
+
+    assert finish.is_ours
+    assert finish.next is not None
+    assert (finish.next.id, finish.next.owner, finish.next.epoch) == (urgent, OTHER.id, 1)
+    assert (finish.next.start_time, jobs.get(urgent).start_time) == (bench.now, bench.now)
+    assert [jobs.get(id).state for id in (claim.id, urgent, late)] == [State.FINISHED, State.RUNNING, State.PENDING]
+    assert jobs.renew(urgent, OTHER.id, 1, bench.now) is State.RUNNING
+
+
+@pytest.mark.parametrize("next_for", [OTHER, None])
+def test_the_end_of_a_job_claims_nothing_where_none_is_pending_or_nobody_asks(bench, jobs, next_for):
+    claim = bench.start()
+    pending = [] if next_for else [bench.queue()]
+
+    finish = jobs.finish(
+        *(claim.id, claim.owner, claim.epoch, Outcome(Status.SUCCESS), [], bench.now),
+        next_for=next_for, lease_until=bench.now,
+    )  # fmt: skip
+
+    assert (finish.is_ours, finish.next) == (True, None)
+    assert [jobs.get(id).state for id in pending] == [State.PENDING] * len(pending)
+
+
+def test_who_has_lost_a_job_gets_none_for_its_end(bench, jobs):
+    claim, pending = bench.start(), bench.queue()
+
+    finish = jobs.finish(
+        *(claim.id, OTHER.id, claim.epoch, Outcome(Status.SUCCESS), [], bench.now),
+        next_for=OTHER, lease_until=bench.now,
+    )  # fmt: skip
+
+    assert (finish.is_ours, finish.next) == (False, None)
+    assert jobs.get(pending).state is State.PENDING
 
 
 def test_cancelling_a_pending_job_ends_it_and_frees_its_flow(bench, jobs):

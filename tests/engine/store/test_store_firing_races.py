@@ -136,7 +136,7 @@ def test_no_job_is_stranded_that_begins_to_wait_while_another_ends(
 
 
 def end(jobs: JobStore, claim, now) -> bool:
-    return jobs.finish(claim.id, claim.owner, claim.epoch, Outcome(Status.SUCCESS), [], now, lock=claim.lock)
+    return jobs.finish(claim.id, claim.owner, claim.epoch, Outcome(Status.SUCCESS), [], now, lock=claim.lock).is_ours
 
 
 @pytest.mark.parametrize("uri", ["postgresql"], indirect=True)  # The others let the second end wait for the first.

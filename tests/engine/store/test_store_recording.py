@@ -103,7 +103,7 @@ def test_a_doubtful_beginning_is_ended_by_the_finish(bench, jobs):
 
     grown = [begun, bench.ended(1, output="1")]
     key = (claim.id, claim.owner, claim.epoch)
-    assert jobs.finish(*key, Outcome(Status.SUCCESS), grown, bench.now, first_line=1, again=True)
+    assert jobs.finish(*key, Outcome(Status.SUCCESS), grown, bench.now, first_line=1, again=True).is_ours
 
     (step,) = jobs.steps(claim.id)
     assert (step.status, step.output) == (StepStatus.SUCCESS, 1)

@@ -43,7 +43,7 @@ def test_a_job_that_is_claimed_as_it_is_launched_has_them_too(jobs):
 def test_the_end_of_the_job_forgets_them(database, jobs):
     claim = jobs.insert(JOB, NOW, owner=ME, lease_until=SOON)
 
-    assert jobs.finish(claim.id, ME.id, claim.epoch, Outcome(Status.SUCCESS), [], NOW)
+    assert jobs.finish(claim.id, ME.id, claim.epoch, Outcome(Status.SUCCESS), [], NOW).is_ours
 
     assert kept(database) is None
     assert jobs.get("job-1").data == {"user": "ada", "word": "***"}

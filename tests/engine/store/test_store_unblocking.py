@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from engine.models.job import JobFilter, Owner, State, Status
+from engine.models.job import JobFilter, Outcome, Owner, State, Status
 from engine.models.schedule import Overlap
 
 
@@ -46,6 +46,20 @@ def test_the_end_of_a_job_makes_the_oldest_that_waits_pending(bench, jobs, waiti
     assert states(jobs, first, second) == [State.FINISHED, State.PENDING]
     bench.finish(bench.claim())
     assert holders(jobs) == set()
+
+
+def test_the_end_of_a_job_may_claim_the_one_that_waited(bench, jobs, waiting):
+    holder = bench.start(slots=1)
+    (first,) = waiting(count=1)
+
+    finish = jobs.finish(
+        *(holder.id, holder.owner, holder.epoch, Outcome(Status.SUCCESS), [], bench.now),
+        lock=holder.lock, next_for=bench.owner, lease_until=bench.now,
+    )  # fmt: skip
+
+    assert finish.next is not None
+    assert (finish.next.id, finish.next.lock) == (first, holder.lock)
+    assert states(jobs, first) == [State.RUNNING]
 
 
 def test_a_job_that_waits_is_not_claimed(bench, jobs, waiting):

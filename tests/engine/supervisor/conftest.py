@@ -249,11 +249,16 @@ class Stage:
         return claim
 
     def supervise(
-        self, claim: Claim, *scripts: Script | Exception, observer: Observer | None = None, order: str | None = None
+        self,
+        claim: Claim,
+        *scripts: Script | Exception,
+        observer: Observer | None = None,
+        order: str | None = None,
+        next_owner: Owner | None = None,
     ) -> Outcome | None:
         """The outcome of the job, run by these workers; what a script asserts holds, too."""
         self.workers.scripts.extend(scripts)
-        self.supervision = Supervision(claim, self.tools, observer)
+        self.supervision = Supervision(claim, self.tools, observer, lambda: next_owner)
         if order is not None:
             self.supervision.stop(order)
         outcome = self.supervision.supervise()
