@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Delete, Insert, Select, Update
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
+
+from engine.store.columns import storable
+
+T = TypeVar("T")
 
 Change = Insert | Update | Delete
 Row = Mapping[str, Any]
@@ -41,7 +46,7 @@ def first_value(connection: Connection, statement: Select[Any], row: Row) -> Any
 
 
 def all_rows(connection: Connection, statement: Select[Any], row: Row) -> Sequence[Sequence[Any]]:
-    """Every row, with its values in the order of the statement's columns."""
+    """Every row, with its values in the order of the statement's columns. One of the values may be a list of texts."""
     if connection.dialect.name != "sqlite":
         return connection.execute(statement, row).all()
     return _Prepared.of(statement, row, connection.dialect).read_all(connection, row)
@@ -53,16 +58,19 @@ class _Prepared:
     def __init__(self, statement: Any, names: tuple[str, ...], dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=list(names))
         self._text = str(compiled)
-        assert "POSTCOMPILE" not in self._text, f"a list in it is not known before it runs: {self._text}"
-        self._fixed: dict[str, Any] = {}
-        self._given: list[tuple[str, Callable[[Any], Any] | None]] = []
-        for name in compiled.positiontup:
-            bind = compiled.binds.get(name)
-            processor = None if bind is None else bind.type.dialect_impl(dialect).bind_processor(dialect)
-            if name not in names:
-                value = compiled.params[name]
-                self._fixed[name] = value if processor is None else processor(value)
-            self._given.append((name, None if name in self._fixed else processor))
+        self._list = next((bind.key for bind in compiled.post_compile_params), None)
+        assert self._text.count("POSTCOMPILE") == (self._list is not None), f"it has several lists: {self._text}"
+        order: list[str] = compiled.positiontup
+        binders = {
+            name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()
+        }
+        fixed = {name: compiled.params[name] for name in order if name not in names}
+        self._fixed = {name: _bound(value, binders.get(name)) for name, value in fixed.items()}
+        self._place_of_list = -1 if self._list is None else order.index(self._list)
+        found = [(place, binders.get(name)) for place, name in enumerate(order) if name not in fixed]
+        self._binders = [(place, bind) for place, bind in found if bind is not None]
+        # Of one name it would give a value, and no tuple of one.
+        self._in_order = itemgetter(*order) if len(order) > 1 else lambda row: tuple(row[name] for name in order)
         types = [column.type for column in statement.selected_columns] if isinstance(statement, Select) else []
         readers = [type.dialect_impl(dialect).result_processor(dialect, None) for type in types]
         self._readers = [(place, read) for place, read in enumerate(readers) if read is not None]
@@ -73,29 +81,47 @@ class _Prepared:
         return _prepared(statement, tuple(row), dialect)
 
     def execute(self, connection: Connection, row: Row) -> Any:
-        return self._run(connection, lambda driver: driver.execute(self._text, self._values(row)))
+        text, values = self._with_list(row)
+        return self._run(connection, lambda driver: driver.execute(text, values))
 
     def execute_each(self, connection: Connection, rows: Iterable[Row]) -> Any:
         return self._run(connection, lambda driver: driver.executemany(self._text, map(self._values, rows)))
 
     def read_all(self, connection: Connection, row: Row) -> list[list[Any]]:
-        found = [list(values) for values in self.execute(connection, row).fetchall()]
+        text, values = self._with_list(row)
+        # Within what translates errors: a text that is not UTF-8 is met when its row is fetched.
+        found = self._run(connection, lambda driver: [list(each) for each in driver.execute(text, values)])
         for values in found:
             for place, read in self._readers:
                 values[place] = read(values[place])
         return found
 
     def _values(self, row: Row) -> list[Any]:
-        known = {**row, **self._fixed} if self._fixed else row
-        return [known[name] if process is None else process(known[name]) for name, process in self._given]
+        values = list(self._in_order({**row, **self._fixed} if self._fixed else row))
+        for place, bind in self._binders:
+            values[place] = bind(values[place])
+        return values
 
-    def _run(self, connection: Connection, run: Callable[[Any], Any]) -> Any:
+    def _with_list(self, row: Row) -> tuple[str, list[Any]]:
+        """The statement with a place for each item of its list, if it has one, and all values in order."""
+        if self._list is None:
+            return self._text, self._values(row)
+        items = [storable(item) for item in row[self._list]]
+        values = self._values({**row, self._list: None})
+        values[self._place_of_list : self._place_of_list + 1] = items
+        return self._text.replace(f"__[POSTCOMPILE_{self._list}]", ", ".join("?" * len(items))), values
+
+    def _run(self, connection: Connection, run: Callable[[Any], T]) -> T:
         dialect = connection.dialect
         try:
             return run(connection.connection.driver_connection)
         except dialect.loaded_dbapi.Error as error:
             kind = dialect.loaded_dbapi.Error
             raise DBAPIError.instance(self._text, None, error, kind, hide_parameters=True, dialect=dialect) from error
+
+
+def _bound(value: Any, bind: Callable[[Any], Any] | None) -> Any:
+    return value if bind is None else bind(value)
 
 
 @lru_cache(maxsize=200)

@@ -93,11 +93,23 @@ def test_what_the_driver_refuses_is_sqlalchemys_error_and_ours_at_the_edge(datab
     assert "j1" not in str(caught.value)
 
 
-def test_a_list_whose_length_is_not_known_is_refused(sqlite):
-    query = select(table.c.id).where(table.c.id.in_(bindparam("ids", expanding=True)))
+def test_a_list_of_any_length_stands_among_other_values(database):
+    rows = [{**JOB, "id": f"j{number}", "priority": number} for number in range(5)]
+    database.change(lambda connection: prepared.change_each(connection, table.insert(), rows))
+    query = (
+        select(table.c.id)
+        .where(table.c.priority >= bindparam("least"), table.c.id.in_(bindparam("ids", expanding=True)))
+        .where(table.c.state == State.RUNNING, table.c.priority <= bindparam("most"))
+        .order_by(table.c.id)
+    )
 
-    with pytest.raises(AssertionError, match="a list in it"), sqlite.read() as connection:
-        prepared.first_value(connection, query, {"ids": ["j1"]})
+    def found(ids):
+        values = {"least": 1, "ids": ids, "most": 3}
+        return [id for (id,) in database.ask(lambda connection: prepared.all_rows(connection, query, values))]
+
+    assert found(["j0", "j1", "j3", "j4", "none"]) == ["j1", "j3"]
+    assert found(["j2"]) == ["j2"]
+    assert found([]) == []
 
 
 def test_rows_are_read_as_sqlalchemy_reads_them(database):
