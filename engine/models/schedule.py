@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -66,6 +66,28 @@ class Timing:
         return f"{' '.join(self.cron.lower().split())} @ {self.timezone or ''}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """How far a schedule has come, and all that its next due times depend on: `Schedule` says what the fields mean.
+
+    Schedules that stand alike may share one, which is decided upon once; each is equal to itself alone.
+    """
+
+    timing: Timing
+    misfire: Misfire
+    misfire_grace_seconds: int | None
+    last_due: datetime
+    next_due: datetime | None
+    failures: int = 0
+
+    @property
+    def grace_seconds(self) -> int:
+        """How late a due time may be and still be run."""
+        if self.misfire_grace_seconds is not None:
+            return self.misfire_grace_seconds
+        return DEFAULT_GRACE_SECONDS if self.misfire is Misfire.LATEST else ON_TIME_SECONDS
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """What became of one due time, or of `count` of them from `first_due_time` to `due_time`.
@@ -111,11 +133,28 @@ class Schedule:
     last_slot: Slot | None = None
 
     @property
-    def grace_seconds(self) -> int:
-        """How late a due time may be and still be run."""
-        if self.misfire_grace_seconds is not None:
-            return self.misfire_grace_seconds
-        return DEFAULT_GRACE_SECONDS if self.misfire is Misfire.LATEST else ON_TIME_SECONDS
+    def standing(self) -> Standing:
+        """How far it has come."""
+        return Standing(
+            self.timing, self.misfire, self.misfire_grace_seconds, self.last_due, self.next_due, self.failures
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DueSchedule:
+    """A schedule that a tick is to look at, and what it needs to know of it."""
+
+    id: str
+    path: str
+    overlap: Overlap
+    timeout_seconds: float | None
+    data: Json
+    standing: Standing
+
+    @property
+    def failures(self) -> int:
+        """Launches that failed one after another."""
+        return self.standing.failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +193,6 @@ class Firing:
     job: NewJob | None = None
     error: str | None = None
     failures: int = 0
-
-    def launching(self, job: NewJob) -> Firing:
-        """The same with the job that is to be launched."""
-        return replace(self, job=job)
-
-    def failed(self, error: str, failures: int, next_due: datetime | None) -> Firing:
-        """The same, when no job could be made; it is looked at again at that due time."""
-        return replace(self, error=error, failures=failures, next_due=next_due)
 
 
 @dataclass(frozen=True, slots=True)

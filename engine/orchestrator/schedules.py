@@ -14,6 +14,7 @@ from engine.clock import new_id
 from engine.errors import RequestInvalid, TooLarge
 from engine.models.job import Json, NewJob, Source
 from engine.models.schedule import (
+    DueSchedule,
     Misfire,
     Overlap,
     Schedule,
@@ -122,7 +123,7 @@ class ScheduleVerbs(OnceVerbs):
         schedule = self._schedules.get(id)
         if schedule.is_paused:
             try:
-                decision = resumed(schedule, self._zone_of(schedule.timing), self.clock.now())
+                decision = resumed(schedule.standing, self._zone_of(schedule.timing), self.clock.now())
             except (KeyError, ValueError, OSError) as error:
                 raise RequestInvalid(f"The schedule {id} has times that cannot be read: {error}.") from error
             self._schedules.resume(id, decision.last_due, decision.next_due, decision.slots)
@@ -166,7 +167,7 @@ class ScheduleVerbs(OnceVerbs):
     def _masked(self, schedule: Schedule) -> Schedule:
         return replace(schedule, data=self._secrets.mask().json(schedule.data))
 
-    def _job_of(self, look_at: Callable[[str], CheckedDocument], schedule: Schedule) -> tuple[NewJob, Sequence[Any]]:
+    def _job_of(self, look_at: Callable[[str], CheckedDocument], schedule: DueSchedule) -> tuple[NewJob, Sequence[Any]]:
         return self._new_job(
             schedule.path,
             schedule.data,

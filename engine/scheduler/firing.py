@@ -6,29 +6,31 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import cache
 from typing import Protocol
 
 from engine.clock import Clock
 from engine.errors import OctoflowError, Unavailable
 from engine.models.flow import Document
 from engine.models.job import NewJob
-from engine.models.schedule import BrokenSchedule, Fired, Firing, Schedule, Timing
+from engine.models.schedule import BrokenSchedule, DueSchedule, Fired, Firing, Standing, Timing
 from engine.models.tick import TickReport
-from engine.scheduler.planning import back_off, decide, retry_due
+from engine.scheduler.planning import Decision, back_off, decide, retry_due
 
 BATCH = 500
 """Schedules for each transaction, so that nobody waits long for a tick."""
 
 log = logging.getLogger("octoflow.tick")
 
-MakeJob = Callable[[Schedule], tuple[NewJob, Sequence[Document]]]
+MakeJob = Callable[[DueSchedule], tuple[NewJob, Sequence[Document]]]
 ZoneOf = Callable[[Timing], tzinfo]
+Decide = Callable[[Standing], Decision]
 
 
 class Due(Protocol):
     """What firing asks of the schedules' table."""
 
-    def due(self, now: datetime, limit: int) -> Sequence[Schedule | BrokenSchedule]: ...
+    def due(self, now: datetime, limit: int) -> Sequence[DueSchedule | BrokenSchedule]: ...
     def fire(self, firings: Sequence[Firing], documents: Sequence[Document], now: datetime) -> Fired: ...
     def put_off(self, id: str, error: str, next_due: datetime, failures: int, now: datetime) -> None: ...
 
@@ -56,7 +58,8 @@ class Firer:
                 break
             limit = BATCH + len(found) - len(fresh)  # Those that had to be left as they are come first again.
 
-    def _fire_batch(self, batch: Sequence[Schedule | BrokenSchedule], now: datetime, report: TickReport) -> None:
+    def _fire_batch(self, batch: Sequence[DueSchedule | BrokenSchedule], now: datetime, report: TickReport) -> None:
+        decided = cache(lambda standing: decide(standing, self.zone_of(standing.timing), now))
         planned: list[Firing] = []
         documents: dict[str, Document] = {}
         left: list[str] = []
@@ -66,9 +69,10 @@ class Firer:
                 self._put_off(each, each.error, now, report)
                 continue
             try:
-                firing, needed = self._plan(each, now)
+                firing, needed = self._plan(each, decided, now)
                 planned.append(firing)
-                documents.update((document.revision, document) for document in needed)
+                if firing.job is not None and firing.job.revision not in documents:
+                    documents.update((document.revision, document) for document in needed)
             except Unavailable as error:  # Left as it is: the next tick may find things better.
                 left.append(f"schedule {each.id}: {error}")
             except Exception as error:
@@ -85,31 +89,35 @@ class Firer:
             log.exception("%d due schedules could not be written together; each is tried by itself", len(planned))
             self._write_one_by_one(batch, planned, list(documents.values()), now, report)
 
-    def _plan(self, schedule: Schedule, now: datetime) -> tuple[Firing, Sequence[Document]]:
+    def _plan(self, schedule: DueSchedule, decided: Decide, now: datetime) -> tuple[Firing, Sequence[Document]]:
         """What to do about it, and the documents that the job needs."""
-        assert schedule.next_due is not None, "a schedule without a next due time is never due"
-        zone = self.zone_of(schedule.timing)
-        decision = decide(schedule, zone, now)
+        standing = schedule.standing
+        assert standing.next_due is not None, "a schedule without a next due time is never due"
+        decision = decided(standing)
+        job: NewJob | None = None
+        documents: Sequence[Document] = ()
+        error, failures, next_due = None, 0, decision.next_due
+        if decision.due_time is not None:
+            try:
+                job, documents = self.make_job(schedule)
+            except Unavailable:
+                raise
+            except OctoflowError as problem:
+                error, failures = str(problem), standing.failures + 1
+                next_due = retry_due(standing, self.zone_of(standing.timing), failures, now)
         firing = Firing(
             schedule_id=schedule.id,
-            expected=schedule.next_due,
+            expected=standing.next_due,
             last_due=decision.last_due,
-            next_due=decision.next_due,
+            next_due=next_due,
             slots=decision.slots,
             due_time=decision.due_time,
             overlap=schedule.overlap,
+            job=job,
+            error=error,
+            failures=failures,
         )
-        if decision.due_time is None:
-            return firing, ()
-        try:
-            job, documents = self.make_job(schedule)
-        except Unavailable:
-            raise
-        except OctoflowError as error:
-            failures = schedule.failures + 1
-            later = retry_due(schedule, zone, failures, now)
-            return firing.failed(str(error), failures, later), ()
-        return firing.launching(job), documents
+        return firing, documents
 
     def _write(
         self, firings: Sequence[Firing], documents: Sequence[Document], now: datetime, report: TickReport
@@ -128,7 +136,7 @@ class Firer:
 
     def _write_one_by_one(
         self,
-        batch: Sequence[Schedule | BrokenSchedule],
+        batch: Sequence[DueSchedule | BrokenSchedule],
         firings: Sequence[Firing],
         documents: Sequence[Document],
         now: datetime,
@@ -144,7 +152,7 @@ class Firer:
                 log.exception("schedule %s cannot be fired", firing.schedule_id)
                 self._put_off(schedules[firing.schedule_id], str(error), now, report)
 
-    def _put_off(self, schedule: Schedule | BrokenSchedule, error: str, now: datetime, report: TickReport) -> None:
+    def _put_off(self, schedule: DueSchedule | BrokenSchedule, error: str, now: datetime, report: TickReport) -> None:
         """Try a broken schedule again later, and ever more seldom: it must not hold up the others at each tick."""
         failures = schedule.failures + 1
         report.errors.append(f"schedule {schedule.id}: {error}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from engine.models.schedule import Schedule, Slot, Verdict
+from engine.models.schedule import Slot, Standing, Verdict
 from engine.scheduler.due import TICK, Due, due, next_due
 
 LONGEST_BACK_OFF = timedelta(minutes=15)
@@ -24,26 +24,26 @@ class Decision:
     next_due: datetime | None
 
 
-def decide(schedule: Schedule, zone: tzinfo, now: datetime) -> Decision:
+def decide(standing: Standing, zone: tzinfo, now: datetime) -> Decision:
     """Launch for the newest due time, if it is in its grace; no other that has passed is made up for.
 
     ValueError for a timing that cannot be read.
     """
-    passed = due(schedule.timing, zone, schedule.last_due, now)
+    passed = due(standing.timing, zone, standing.last_due, now)
     newest = passed.newest
     if newest is None:  # The clock was put back, or it is a broken schedule's turn again.
-        return Decision(None, (), schedule.last_due, next_due(schedule.timing, zone, schedule.last_due))
-    in_time = now - newest <= timedelta(seconds=schedule.grace_seconds)
-    slots = _left_out(schedule, zone, passed, now, newest if in_time else None)
-    return Decision(newest if in_time else None, slots, newest, next_due(schedule.timing, zone, now))
+        return Decision(None, (), standing.last_due, next_due(standing.timing, zone, standing.last_due))
+    in_time = now - newest <= timedelta(seconds=standing.grace_seconds)
+    slots = _left_out(standing, zone, passed, now, newest if in_time else None)
+    return Decision(newest if in_time else None, slots, newest, next_due(standing.timing, zone, now))
 
 
-def resumed(schedule: Schedule, zone: tzinfo, now: datetime) -> Decision:
+def resumed(standing: Standing, zone: tzinfo, now: datetime) -> Decision:
     """Go on from now: what fell due during a pause is one slot. ValueError for a timing that cannot be read."""
-    passed = due(schedule.timing, zone, schedule.last_due, now)
-    upcoming = next_due(schedule.timing, zone, max(schedule.last_due, now))
+    passed = due(standing.timing, zone, standing.last_due, now)
+    upcoming = next_due(standing.timing, zone, max(standing.last_due, now))
     if passed.newest is None:
-        return Decision(None, (), schedule.last_due, upcoming)
+        return Decision(None, (), standing.last_due, upcoming)
     reason = f"{_these(passed, zone)} fell due while the schedule was paused"
     return Decision(None, (_slot(passed, Verdict.PAUSED, now, reason),), passed.newest, upcoming)
 
@@ -53,38 +53,38 @@ def back_off(failures: int) -> timedelta:
     return min(timedelta(minutes=2 ** min(max(failures - 1, 0), 10)), LONGEST_BACK_OFF)
 
 
-def retry_due(schedule: Schedule, zone: tzinfo, failures: int, now: datetime) -> datetime | None:
+def retry_due(standing: Standing, zone: tzinfo, failures: int, now: datetime) -> datetime | None:
     """The first due time that is not before the end of its back-off; ValueError for a timing that cannot be read."""
-    return next_due(schedule.timing, zone, now + back_off(failures) - TICK)
+    return next_due(standing.timing, zone, now + back_off(failures) - TICK)
 
 
 def _left_out(
-    schedule: Schedule, zone: tzinfo, passed: Due, now: datetime, launched: datetime | None
+    standing: Standing, zone: tzinfo, passed: Due, now: datetime, launched: datetime | None
 ) -> tuple[Slot, ...]:
     """A slot for those that a back-off held back, one for those that no tick saw, for each that has any."""
     if passed.count == 1 and launched:
         return ()
     verdict = Verdict.COALESCED if launched else Verdict.EXPIRED
-    start, end = schedule.last_due, launched - TICK if launched else now
+    start, end = standing.last_due, launched - TICK if launched else now
     held_until = start
-    if schedule.failures and schedule.next_due:
-        held_until = max(start, min(schedule.next_due - TICK, end))
-    attempts = "a failed attempt" if schedule.failures == 1 else f"{schedule.failures} failed attempts"
+    if standing.failures and standing.next_due:
+        held_until = max(start, min(standing.next_due - TICK, end))
+    attempts = "a failed attempt" if standing.failures == 1 else f"{standing.failures} failed attempts"
     slots = []
     for part, what in (
-        (due(schedule.timing, zone, start, held_until), f"passed in the pause after {attempts}"),
-        (due(schedule.timing, zone, held_until, end), "had no tick in time"),
+        (due(standing.timing, zone, start, held_until), f"passed in the pause after {attempts}"),
+        (due(standing.timing, zone, held_until, end), "had no tick in time"),
     ):
         if part.count:
-            reason = f"{_these(part, zone)} {what}; {_instead(schedule, zone, launched)}"
+            reason = f"{_these(part, zone)} {what}; {_instead(standing, zone, launched)}"
             slots.append(_slot(part, verdict, now, reason))
     return tuple(slots)
 
 
-def _instead(schedule: Schedule, zone: tzinfo, launched: datetime | None) -> str:
+def _instead(standing: Standing, zone: tzinfo, launched: datetime | None) -> str:
     if launched:
         return f"only the newest due time, {_text(launched, zone)}, was acted on"
-    return f"more than {schedule.grace_seconds} s late (misfire_grace_seconds), nothing is run any more"
+    return f"more than {standing.grace_seconds} s late (misfire_grace_seconds), nothing is run any more"
 
 
 def _slot(passed: Due, verdict: Verdict, now: datetime, reason: str) -> Slot:

@@ -12,12 +12,12 @@ from sqlalchemy import Connection, Select, and_, bindparam, func, select
 from engine.errors import DatabaseRefused, ScheduleNotFound
 from engine.models.schedule import BrokenSchedule, Schedule, ScheduleFilter, Slot
 from engine.store.globs import path_matches
-from engine.store.schedule_rows import AnyRow, ReadSchedule, read_each, stand_in, to_schedule, to_slot
+from engine.store.schedule_rows import DUE_COLUMNS, AnyRow, ReadSchedule, read_each, stand_in, to_schedule, to_slot
 from engine.store.tables import schedules, slots
 
 EXISTS = select(schedules.c.id).where(schedules.c.id == bindparam("schedule"))
 DUE = (
-    select(schedules)
+    select(*DUE_COLUMNS)
     .where(schedules.c.next_due <= bindparam("now"))
     .order_by(schedules.c.next_due)
     .limit(bindparam("limit"))

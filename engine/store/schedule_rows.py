@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Select, bindparam, select, type_coerce
 from sqlalchemy.exc import OperationalError
 
-from engine.clock import EPOCH
-from engine.models.schedule import BrokenSchedule, Misfire, Overlap, Schedule, ScheduleSource, Slot, Timing, Verdict
+from engine.clock import EPOCH, from_micros
+from engine.models.schedule import (
+    BrokenSchedule,
+    DueSchedule,
+    Misfire,
+    Overlap,
+    Schedule,
+    ScheduleSource,
+    Slot,
+    Standing,
+    Timing,
+    Verdict,
+)
+from engine.store import prepared
 from engine.store.driver_errors import driver_code
 from engine.store.tables import schedules
 
 AnyRow = Row[*tuple[Any, ...]]
 ReadSchedule = Schedule | BrokenSchedule
+ReadDue = DueSchedule | BrokenSchedule
+Read = TypeVar("Read")
+
+OVERLAPS = {overlap.value: overlap for overlap in Overlap}
 
 UNREADABLE = (ValueError, TypeError, OverflowError, OperationalError)
+STANDING = [
+    *(schedules.c.cron, schedules.c.every_seconds, schedules.c.timezone),
+    *(schedules.c.misfire, schedules.c.misfire_grace_seconds, schedules.c.failures),
+    *(type_coerce(schedules.c[name], BigInteger).label(name) for name in ("last_due", "next_due", "anchor")),
+]
+"""The columns of a `Standing`, its times as they are stored: most of those that are due together have the same."""
+DUE_COLUMNS = [schedules.c[name] for name in ("id", "path", "overlap", "timeout_seconds", "data")] + STANDING
 FAILURES = select(schedules.c.failures).where(schedules.c.id == bindparam("schedule"))
 
 
@@ -24,13 +47,16 @@ def read_each(
     connection: Connection,
     query: Select[Any],
     parameters: dict[str, Any],
-    make: Callable[[AnyRow], Schedule] | None = None,
+    make: Callable[[AnyRow], Read],
     id: ColumnElement[str] = schedules.c.id,
-) -> list[ReadSchedule]:
-    """The schedules that the query selects; a BrokenSchedule in the place of each that cannot be read."""
-    make = make or to_schedule
+    rows: Callable[[Connection, Select[Any], dict[str, Any]], Iterable[Any]] = Connection.execute,
+) -> list[Read | BrokenSchedule]:
+    """What `make` makes of the rows that the query selects; a BrokenSchedule in the place of each it cannot read.
+
+    `rows` asks for all of them.
+    """
     try:
-        return [make(row) for row in connection.execute(query, parameters)]
+        return [make(row) for row in rows(connection, query, parameters)]
     except UNREADABLE as error:
         _must_be_about_a_row(error)
     ids = connection.scalars(query.with_only_columns(id), parameters).all()
@@ -57,6 +83,34 @@ def to_schedule(row: AnyRow) -> Schedule:
         last_job_id=row.last_job_id,
         last_error=row.last_error,
         failures=row.failures,
+    )
+
+
+def read_due(connection: Connection, query: Select[Any], parameters: dict[str, Any]) -> list[ReadDue]:
+    """The schedules that the query selects, by `DUE_COLUMNS`; those that stand alike share a `Standing`."""
+    standings: dict[tuple[Any, ...], Standing] = {}
+
+    def make(row: AnyRow) -> DueSchedule:
+        id, path, overlap, timeout_seconds, data, cron, *_, anchor = row
+        key = (*row[5:-1], anchor if cron is None else 0)
+        standing = standings.get(key)
+        if standing is None:
+            standing = standings[key] = _standing(key)
+        return DueSchedule(id, path, OVERLAPS.get(overlap) or Overlap(overlap), timeout_seconds, data, standing)
+
+    return read_each(connection, query, parameters, make, rows=prepared.all_rows)
+
+
+def _standing(key: tuple[Any, ...]) -> Standing:
+    """Of its columns; the anchor says nothing of a cron, so that those with different ones may stand alike."""
+    cron, every_seconds, timezone, misfire, misfire_grace_seconds, failures, last_due, next_due, anchor = key
+    return Standing(
+        timing=Timing(from_micros(anchor), cron, every_seconds, timezone),
+        misfire=Misfire(misfire),
+        misfire_grace_seconds=misfire_grace_seconds,
+        last_due=from_micros(last_due),
+        next_due=from_micros(next_due),
+        failures=failures,
     )
 
 
@@ -140,9 +194,9 @@ def _read_one(
     connection: Connection,
     query: Select[Any],
     parameters: dict[str, Any],
-    make: Callable[[AnyRow], Schedule],
+    make: Callable[[AnyRow], Read],
     id: str,
-) -> ReadSchedule | None:
+) -> Read | BrokenSchedule | None:
     try:
         row = connection.execute(query, parameters).first()
         return None if row is None else make(row)  # None: it was deleted or fired since its id was read.

@@ -12,6 +12,7 @@ from engine.models.job import Json
 from engine.models.once import Once
 from engine.models.schedule import (
     BrokenSchedule,
+    DueSchedule,
     Fired,
     Firing,
     Misfire,
@@ -24,7 +25,7 @@ from engine.models.schedule import (
 from engine.store import firing, schedule_changes, schedule_lists, slot_pruning
 from engine.store.database import Database
 from engine.store.documents import DocumentStore
-from engine.store.schedule_rows import read_each
+from engine.store.schedule_rows import read_due, read_each, to_schedule
 
 PAGE = 200
 """Schedules for each look at all of them."""
@@ -100,12 +101,12 @@ class ScheduleStore:
 
     def by_source(self, source: ScheduleSource) -> list[Schedule | BrokenSchedule]:
         """Every schedule of this source, oldest first."""
-        return self._database.ask(lambda c: read_each(c, schedule_lists.OF_SOURCE, {"source": source}))
+        return self._database.ask(lambda c: read_each(c, schedule_lists.OF_SOURCE, {"source": source}, to_schedule))
 
-    def due(self, now: datetime, limit: int) -> list[Schedule | BrokenSchedule]:
+    def due(self, now: datetime, limit: int) -> list[DueSchedule | BrokenSchedule]:
         """At most so many schedules that are due, the longest due first."""
         values = {"now": now, "limit": limit}
-        return self._database.ask(lambda c: read_each(c, schedule_lists.DUE, values))
+        return self._database.ask(lambda c: read_due(c, schedule_lists.DUE, values))
 
     def next_due_time(self) -> datetime | None:
         """When the first of all schedules is due, None when none ever is."""
@@ -116,20 +117,15 @@ class ScheduleStore:
         return self._database.ask(schedule_lists.get_active_since)
 
     def fire(self, firings: Sequence[Firing], documents: Sequence[Document], now: datetime) -> Fired:
-        """Write what was decided about due schedules, with their jobs; any number may do so at once.
+        """Write what was decided about due schedules, with their jobs, in one transaction; any number may do so.
 
         Left out is what somebody else decides at this moment or has decided: `expected` is not its `next_due` any more.
         """
-        done = Fired()
-        for start in range(0, len(firings), firing.BATCH):
-            fired = self._fire(firings[start : start + firing.BATCH], documents, now)
-            done = Fired(
-                jobs=done.jobs + fired.jobs,
-                missed=done.missed + fired.missed,
-                skipped=done.skipped + fired.skipped,
-                failed=done.failed + fired.failed,
-            )
-        return done
+        missing = self._documents.missing(documents, now)
+        fired = self._database.change(lambda c: firing.fire(c, firings, missing, now))
+        if fired.jobs:  # Else nothing may have been left to launch, and no document was stored.
+            self._documents.remember(missing, now)
+        return fired
 
     def retime(self, next_due: Callable[[Schedule], datetime | None]) -> int:
         """Give a new due time to each schedule whose cron is read in the service's TIMEZONE; how many changed.
@@ -155,19 +151,12 @@ class ScheduleStore:
     def _delete_slots(self, id: str, border: datetime) -> None:
         self._database.change(lambda c: slot_pruning.delete_up_to(c, id, border))
 
-    def _fire(self, firings: Sequence[Firing], documents: Sequence[Document], now: datetime) -> Fired:
-        missing = self._documents.missing(documents, now)
-        fired = self._database.change(lambda c: firing.fire(c, firings, missing, now))
-        if fired.jobs:  # Else nothing may have been left to launch, and no document was stored.
-            self._documents.remember(missing, now)
-        return fired
-
     def _retime(self, rows: Sequence[dict[str, Any]]) -> int:
         return self._database.change(lambda c: c.execute(schedule_changes.RETIME, rows).rowcount)
 
     def _page_by_default_zone(self, after: str) -> list[Schedule | BrokenSchedule]:
         values = {"after": after, "limit": PAGE}
-        return self._database.ask(lambda c: read_each(c, schedule_lists.BY_DEFAULT_ZONE, values))
+        return self._database.ask(lambda c: read_each(c, schedule_lists.BY_DEFAULT_ZONE, values, to_schedule))
 
     def next_due_of(self, paths: Sequence[str]) -> dict[str, datetime | None]:
         """When each of these documents that has a schedule is next due, None when all its schedules are paused."""

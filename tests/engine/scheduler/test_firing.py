@@ -10,37 +10,29 @@ from clocks import NOON, TestClock
 
 from engine.errors import DatabaseDown, FlowNotFound, StorageDown
 from engine.models.job import NewJob
-from engine.models.schedule import BrokenSchedule, Fired, Misfire, Overlap, Schedule, ScheduleSource, Timing
+from engine.models.schedule import BrokenSchedule, DueSchedule, Fired, Misfire, Overlap, Standing, Timing
 from engine.models.tick import TickReport
 from engine.scheduler.firing import BATCH, Firer
 
 MINUTE = timedelta(minutes=1)
 
 
-def schedule(id: str, **changes) -> Schedule:
-    """Due each minute, the last time at noon's minute before."""
-    made = Schedule(
-        id=id,
-        path=f"{id}.yml",
+def schedule(id: str, **changes) -> DueSchedule:
+    """Due each minute, the last time at noon's minute before; `changes` are those of its standing."""
+    standing = Standing(
         timing=Timing(anchor=NOON - 10 * MINUTE, every_seconds=60),
-        overlap=Overlap.SKIP,
         misfire=Misfire.LATEST,
         misfire_grace_seconds=None,
-        timeout_seconds=None,
-        data=None,
-        source=ScheduleSource.API,
-        is_paused=False,
-        created_time=NOON - 10 * MINUTE,
         last_due=NOON - MINUTE,
         next_due=NOON,
     )
-    return replace(made, **changes)
+    return DueSchedule(id, f"{id}.yml", Overlap.SKIP, None, None, replace(standing, **changes))
 
 
 class Table:
     """A schedules' table in memory that writes down what it is asked."""
 
-    def __init__(self, *rows: Schedule | BrokenSchedule) -> None:
+    def __init__(self, *rows: DueSchedule | BrokenSchedule) -> None:
         self.rows = {row.id: row for row in rows}
         self.batches: list[int] = []
         self.fired: list = []
@@ -49,7 +41,8 @@ class Table:
         self.failure: Exception | None = None
 
     def due(self, now: datetime, limit: int):
-        return [row for row in self.rows.values() if isinstance(row, BrokenSchedule) or row.next_due <= now][:limit]
+        rows = self.rows.values()
+        return [row for row in rows if isinstance(row, BrokenSchedule) or row.standing.next_due <= now][:limit]
 
     def fire(self, firings, documents, now):
         if self.failure:
@@ -59,7 +52,8 @@ class Table:
         self.batches.append(len(firings))
         self.fired += firings
         for firing in firings:
-            self.rows[firing.schedule_id] = replace(self.rows[firing.schedule_id], next_due=firing.next_due)
+            row = self.rows[firing.schedule_id]
+            self.rows[firing.schedule_id] = replace(row, standing=replace(row.standing, next_due=firing.next_due))
         launched = tuple(firing.job.id for firing in firings if firing.job)
         failed = tuple((firing.schedule_id, firing.error) for firing in firings if firing.error)
         missed = sum(slot.count for firing in firings for slot in firing.slots)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.models.schedule import Misfire, Overlap, Schedule, ScheduleSource, Slot, Timing, Verdict
+from engine.models.schedule import Misfire, Slot, Standing, Timing, Verdict
 from engine.scheduler.due import due
 from engine.scheduler.planning import Decision, back_off, decide, resumed, retry_due
 
@@ -20,36 +20,28 @@ MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 
 
-def schedule(**changes) -> Schedule:
+def standing(**changes) -> Standing:
     """Due each minute; noon is the next."""
-    made = Schedule(
-        id="s",
-        path="a.yml",
+    made = Standing(
         timing=Timing(NOON - timedelta(days=9), cron="* * * * *"),
-        overlap=Overlap.SKIP,
         misfire=Misfire.LATEST,
         misfire_grace_seconds=None,
-        timeout_seconds=None,
-        data=None,
-        source=ScheduleSource.API,
-        is_paused=False,
-        created_time=NOON - timedelta(days=9),
         last_due=NOON - MINUTE,
         next_due=NOON,
     )
     return replace(made, **changes)
 
 
-def missed(hours: float, **changes) -> Schedule:
+def missed(hours: float, **changes) -> Standing:
     """One that had its last tick so long before noon."""
     last = NOON - timedelta(hours=hours)
-    return schedule(last_due=last, next_due=last + MINUTE, **changes)
+    return standing(last_due=last, next_due=last + MINUTE, **changes)
 
 
 @pytest.mark.parametrize("late", [0.0, 0.4, 59.9])
 def test_a_tick_in_time_runs_its_due_time_and_has_nothing_else_to_say(late):
     """Fault 38."""
-    decision = decide(schedule(), UTC, NOON + late * SECOND)
+    decision = decide(standing(), UTC, NOON + late * SECOND)
 
     assert decision == Decision(NOON, (), last_due=NOON, next_due=NOON + MINUTE)
 
@@ -82,7 +74,7 @@ def test_two_years_without_a_tick_are_one_slot():
 
 
 def test_a_single_one_that_was_missed_has_no_beginning():
-    slot = decide(schedule(last_due=NOON - 2 * MINUTE, next_due=NOON - MINUTE), UTC, NOON).slots[0]
+    slot = decide(standing(last_due=NOON - 2 * MINUTE, next_due=NOON - MINUTE), UTC, NOON).slots[0]
 
     assert (slot.due_time, slot.count, slot.first_due_time) == (NOON - MINUTE, 1, None)
     assert slot.reason is not None
@@ -103,7 +95,7 @@ def test_a_single_one_that_was_missed_has_no_beginning():
 )
 def test_a_due_time_is_run_until_its_grace_is_over(misfire, grace, late, is_run):
     daily = Timing(NOON, every_seconds=86_400)
-    late_one = schedule(timing=daily, misfire=misfire, misfire_grace_seconds=grace, last_due=NOON, next_due=None)
+    late_one = standing(timing=daily, misfire=misfire, misfire_grace_seconds=grace, last_due=NOON, next_due=None)
     due_time = NOON + timedelta(days=1)
 
     decision = decide(late_one, UTC, due_time + late * SECOND)
@@ -115,7 +107,7 @@ def test_a_due_time_is_run_until_its_grace_is_over(misfire, grace, late, is_run)
 
 def test_what_is_too_late_expires_together_with_all_before_it():
     hourly = Timing(NOON, cron="0 * * * *")
-    behind = schedule(timing=hourly, misfire_grace_seconds=60, last_due=NOON, next_due=None)
+    behind = standing(timing=hourly, misfire_grace_seconds=60, last_due=NOON, next_due=None)
 
     decision = decide(behind, UTC, NOON + timedelta(hours=5, minutes=2))
 
@@ -131,14 +123,14 @@ def test_what_is_too_late_expires_together_with_all_before_it():
 
 def test_a_clock_that_was_put_back_runs_nothing_again():
     """Fault 39."""
-    decision = decide(schedule(last_due=NOON), UTC, NOON - timedelta(hours=1))
+    decision = decide(standing(last_due=NOON), UTC, NOON - timedelta(hours=1))
 
     assert decision == Decision(None, (), last_due=NOON, next_due=NOON + MINUTE)
 
 
 def test_a_clock_that_jumps_forward_runs_the_newest_only():
     """Fault 39."""
-    decision = decide(schedule(), UTC, NOON + timedelta(hours=1))
+    decision = decide(standing(), UTC, NOON + timedelta(hours=1))
 
     assert decision.due_time == NOON + timedelta(hours=1)
     assert [slot.count for slot in decision.slots] == [60]
@@ -153,13 +145,13 @@ def test_the_pause_after_failures_doubles_up_to_a_quarter_of_an_hour(failures, m
 
 
 def test_a_launch_that_failed_is_tried_at_a_due_time_after_the_pause():
-    assert retry_due(schedule(), UTC, 2, NOON + SECOND) == NOON + 3 * MINUTE
-    assert retry_due(schedule(), UTC, 2, NOON) == NOON + 2 * MINUTE
-    assert retry_due(schedule(timing=Timing(NOON, cron="0 9 * * *")), UTC, 1, NOON) == NOON + timedelta(hours=21)
+    assert retry_due(standing(), UTC, 2, NOON + SECOND) == NOON + 3 * MINUTE
+    assert retry_due(standing(), UTC, 2, NOON) == NOON + 2 * MINUTE
+    assert retry_due(standing(timing=Timing(NOON, cron="0 9 * * *")), UTC, 1, NOON) == NOON + timedelta(hours=21)
 
 
 def test_what_passes_in_the_pause_says_so():
-    waiting = schedule(last_due=NOON, next_due=NOON + 8 * MINUTE, failures=4)
+    waiting = standing(last_due=NOON, next_due=NOON + 8 * MINUTE, failures=4)
 
     decision = decide(waiting, UTC, NOON + 8 * MINUTE + SECOND)
 
@@ -177,7 +169,7 @@ def test_what_passes_in_the_pause_says_so():
 
 
 def test_what_passed_in_the_pause_and_what_no_tick_saw_are_told_apart():
-    waiting = schedule(last_due=NOON, next_due=NOON + 2 * MINUTE, failures=1)
+    waiting = standing(last_due=NOON, next_due=NOON + 2 * MINUTE, failures=1)
 
     slots = decide(waiting, UTC, NOON + 10 * MINUTE).slots
 
@@ -188,7 +180,7 @@ def test_what_passed_in_the_pause_and_what_no_tick_saw_are_told_apart():
 
 def test_without_failures_nothing_passed_in_a_pause():
     """Such as when its zone is another since."""
-    moved = schedule(last_due=NOON, next_due=NOON + 3 * MINUTE)
+    moved = standing(last_due=NOON, next_due=NOON + 3 * MINUTE)
 
     slots = decide(moved, UTC, NOON + 5 * MINUTE).slots
 
@@ -196,20 +188,20 @@ def test_without_failures_nothing_passed_in_a_pause():
 
 
 def test_a_next_due_time_in_the_past_counts_nothing_twice():
-    odd = schedule(last_due=NOON, next_due=NOON - 9 * MINUTE, failures=1)
+    odd = standing(last_due=NOON, next_due=NOON - 9 * MINUTE, failures=1)
 
     assert [slot.count for slot in decide(odd, UTC, NOON + 5 * MINUTE).slots] == [4]
 
 
 def test_a_due_time_that_was_put_off_is_run_after_the_pause():
-    hourly = schedule(timing=Timing(NOON, cron="0 * * * *"), next_due=NOON + MINUTE, failures=1)
+    hourly = standing(timing=Timing(NOON, cron="0 * * * *"), next_due=NOON + MINUTE, failures=1)
 
     assert decide(hourly, UTC, NOON + MINUTE) == Decision(NOON, (), NOON, NOON + timedelta(hours=1))
 
 
 def test_a_due_time_that_was_put_off_too_long_expires():
     hourly = Timing(NOON, cron="0 * * * *")
-    strict = schedule(timing=hourly, next_due=NOON + 2 * MINUTE, failures=2, misfire=Misfire.SKIP)
+    strict = standing(timing=hourly, next_due=NOON + 2 * MINUTE, failures=2, misfire=Misfire.SKIP)
 
     decision = decide(strict, UTC, NOON + 2 * MINUTE)
 
@@ -223,13 +215,13 @@ def test_a_due_time_that_was_put_off_too_long_expires():
 
 
 def test_a_schedule_that_is_looked_at_too_early_waits_for_its_next_due_time():
-    early = schedule(timing=Timing(NOON, cron="0 * * * *"), last_due=NOON, next_due=NOON + MINUTE, failures=1)
+    early = standing(timing=Timing(NOON, cron="0 * * * *"), last_due=NOON, next_due=NOON + MINUTE, failures=1)
 
     assert decide(early, UTC, NOON + 2 * MINUTE) == Decision(None, (), NOON, NOON + timedelta(hours=1))
 
 
 def test_a_pause_is_one_slot_when_it_ends():
-    paused = schedule(last_due=NOON - timedelta(days=1), next_due=None, is_paused=True)
+    paused = standing(last_due=NOON - timedelta(days=1), next_due=None)
 
     decision = resumed(paused, BRUSSELS, NOON + 30 * SECOND)
 
@@ -252,14 +244,14 @@ def test_a_pause_is_one_slot_when_it_ends():
 
 
 def test_a_short_pause_leaves_no_trace():
-    paused = schedule(last_due=NOON, next_due=None, is_paused=True)
+    paused = standing(last_due=NOON, next_due=None)
 
     assert resumed(paused, UTC, NOON + 30 * SECOND) == Decision(None, (), NOON, NOON + MINUTE)
 
 
 def test_a_pause_that_ends_under_a_clock_that_was_put_back_runs_nothing_again():
     """Fault 39."""
-    paused = schedule(last_due=NOON, next_due=None, is_paused=True)
+    paused = standing(last_due=NOON, next_due=None)
 
     assert resumed(paused, UTC, NOON - timedelta(hours=1)) == Decision(None, (), NOON, NOON + MINUTE)
 
@@ -267,7 +259,7 @@ def test_a_pause_that_ends_under_a_clock_that_was_put_back_runs_nothing_again():
 def test_a_timing_that_cannot_be_read_is_an_error():
     """Fault 43."""
     with pytest.raises(ValueError, match="hour: 99 is not from 0 to 23"):
-        decide(schedule(timing=Timing(NOON, cron="0 99 * * *")), UTC, NOON)
+        decide(standing(timing=Timing(NOON, cron="0 99 * * *")), UTC, NOON)
 
 
 @given(
@@ -281,7 +273,7 @@ def test_each_due_time_is_run_or_in_exactly_one_slot(cron, behind, next_due, fai
     now = datetime(2026, 3, 29, 12, 0, 13, tzinfo=UTC)
     last_due = now - behind * SECOND
     timing = Timing(NOON, cron=cron, every_seconds=None if cron else 77)
-    given_one = schedule(
+    given_one = standing(
         timing=timing,
         last_due=last_due,
         next_due=min(last_due + next_due * SECOND, now),

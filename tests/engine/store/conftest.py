@@ -25,7 +25,7 @@ from engine.models.job import (
     StepStarted,
     StepStatus,
 )
-from engine.models.schedule import Fired, Firing, Misfire, Overlap, Schedule, ScheduleSource, Slot, Timing
+from engine.models.schedule import DueSchedule, Fired, Firing, Misfire, Overlap, Schedule, ScheduleSource, Slot, Timing
 from engine.store.database import Database
 from engine.store.documents import DocumentStore
 from engine.store.jobs import JobStore
@@ -187,9 +187,11 @@ class Timetable:
         self.schedules.insert(schedule)
         return schedule
 
-    def firing(self, schedule: Schedule, *, slots: int = 1, told: tuple[Slot, ...] = (), **fields: Any) -> Firing:
+    def firing(
+        self, schedule: Schedule | DueSchedule, *, slots: int = 1, told: tuple[Slot, ...] = (), **fields: Any
+    ) -> Firing:
         """What a tick decides about it at its next due time; `told` are the slots of due times that get no job."""
-        due = schedule.next_due
+        due = schedule.standing.next_due
         assert due is not None
         job = NewJob(
             id=new_id(due),
@@ -216,7 +218,7 @@ class Timetable:
         """A minute passes, and everything that is due is fired."""
         self.now += self.minute
         due = self.schedules.due(self.now, 1000)
-        firings = [self.firing(each, slots=slots) for each in due if isinstance(each, Schedule)]
+        firings = [self.firing(each, slots=slots) for each in due if isinstance(each, DueSchedule)]
         return self.schedules.fire(firings, documents, self.now)
 
 

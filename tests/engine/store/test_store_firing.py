@@ -17,7 +17,7 @@ from engine.store.tables import slots
 def test_a_due_schedule_gets_a_job_a_slot_and_its_next_due_time(schedules, timetable, jobs):
     schedule = timetable.add(data={"n": 1})
     firing = timetable.firing(schedule)
-    firing = firing.launching(replace(firing.job, data={"n": 1}, timeout_seconds=9.5, priority=3, has_finally=True))
+    firing = replace(firing, job=replace(firing.job, data={"n": 1}, timeout_seconds=9.5, priority=3, has_finally=True))
 
     fired = schedules.fire([firing], [], schedule.next_due)
 
@@ -104,7 +104,7 @@ def test_a_launch_that_could_not_be_made_is_told_and_counted(schedules, timetabl
     due = schedules.get(schedule.id)
     later = due.next_due + 4 * timetable.minute
 
-    firing = timetable.firing(due, job=None).failed("no such document", 3, later)
+    firing = timetable.firing(due, job=None, error="no such document", failures=3, next_due=later)
     fired = schedules.fire([firing], [], due.next_due)
 
     assert fired == Fired(failed=((schedule.id, "no such document"),))
@@ -283,7 +283,7 @@ def test_the_old_jobs_of_a_schedule_do_not_count_as_waiting(timetable, bench, jo
 def test_a_batch_that_cannot_be_written_leaves_nothing_behind(schedules, timetable, jobs, documents):
     good, bad = timetable.add("a.yml"), timetable.add("b.yml")
     firings = [timetable.firing(good), timetable.firing(bad)]
-    firings[1] = firings[1].launching(replace(firings[1].job, data={"no": object()}))
+    firings[1] = replace(firings[1], job=replace(firings[1].job, data={"no": object()}))
 
     with pytest.raises(Exception, match="object"):
         schedules.fire(firings, [Document("a.yml", "text", "r1")], good.next_due)
@@ -292,16 +292,6 @@ def test_a_batch_that_cannot_be_written_leaves_nothing_behind(schedules, timetab
     assert schedules.get(good.id) == good
     assert len(schedules.fire(firings[:1], [Document("a.yml", "text", "r1")], good.next_due).jobs) == 1
     assert documents.get("r1")
-
-
-def test_more_than_a_batch_is_fired_in_several(schedules, timetable, jobs, monkeypatch):
-    monkeypatch.setattr("engine.store.firing.BATCH", 3)
-    for n in range(8):
-        timetable.add(f"{n}.yml")
-
-    fired = timetable.tick()
-
-    assert len(fired.jobs) == jobs.count(JobFilter()) == 8
 
 
 def test_hundreds_of_due_schedules_cost_a_handful_of_statements(sqlite, timetable_of):

@@ -308,6 +308,26 @@ def test_slots_are_deleted_so_many_at_a_time(schedules, timetable):
     assert schedules.prune_slots(later, 100) == 0
 
 
+def test_due_schedules_that_stand_alike_share_what_is_decided_about(schedules, timetable):
+    """A cron says when it is due whatever its anchor; an interval counts from it."""
+    crons = [Timing(NOW - n * MINUTE, cron="* * * * *") for n in range(2)]
+    zoned = [replace(crons[0], timezone="Asia/Tokyo")]
+    intervals = [Timing(NOW - n * MINUTE, every_seconds=60) for n in (0, 1)]
+    made = [timetable.add(f"{n}.yml", timing=timing) for n, timing in enumerate((*crons, *zoned, *intervals))]
+    made.append(timetable.add("failed.yml", timing=crons[0], failures=1))
+
+    due = {each.id: each.standing for each in schedules.due(NOW + MINUTE, 10)}
+
+    first, second, *others = [due[each.id] for each in made]
+    assert first is second
+    assert len({first, *others}) == 1 + len(others)
+    for each in made:
+        standing = due[each.id]
+        assert (standing.last_due, standing.next_due, standing.failures) == (NOW, NOW + MINUTE, each.failures)
+        assert standing.timing.identity == each.timing.identity
+    assert [due[each.id].timing for each in made[3:5]] == intervals
+
+
 @pytest.mark.parametrize(
     ("verb", "index"),
     [
@@ -318,16 +338,16 @@ def test_slots_are_deleted_so_many_at_a_time(schedules, timetable):
     ],
 )
 def test_an_index_finds_what_is_asked_for(sqlite, verb, index, timetable_of):
-    seen = []
+    asked = []
+    schedules = timetable_of(sqlite).schedules
+    with sqlite.read() as connection:
+        driver = connection.connection.driver_connection
 
-    def keep(connection, cursor, statement, parameters, context, executemany):
-        if statement.startswith("SELECT"):
-            cursor.execute("EXPLAIN QUERY PLAN " + statement, parameters)
-            seen.append(" / ".join(row[3] for row in cursor.fetchall()))
+    driver.set_trace_callback(asked.append)
+    verb(schedules)
+    driver.set_trace_callback(None)
 
-    event.listen(sqlite.engine, "before_cursor_execute", keep)
-    verb(timetable_of(sqlite).schedules)
-    event.remove(sqlite.engine, "before_cursor_execute", keep)
-
-    assert any(index in plan for plan in seen)
-    assert not any("SCAN slots" in plan and "USING" not in plan for plan in seen)
+    selects = [statement for statement in asked if statement.startswith("SELECT")]
+    plans = [row[3] for each in selects for row in driver.execute("EXPLAIN QUERY PLAN " + each)]
+    assert any(index in plan for plan in plans)
+    assert not any("SCAN slots" in plan and "USING" not in plan for plan in plans)
