@@ -96,18 +96,21 @@ def _measure(jobs: JobStore, database: Database, case: Filters) -> tuple[float, 
     filter = JobFilter(**case, limit=PAGE)
     statements = _statements(database, lambda: jobs.list(filter, flows))
     connection = sqlite3.connect(database.file or "")
-    sql = median_cpu_ms(lambda: [connection.execute(*each).fetchall() for each in statements], ROUNDS)
+    sql = median_cpu_ms(lambda: [connection.execute(each).fetchall() for each in statements], ROUNDS)
     connection.close()
     return median_cpu_ms(lambda: jobs.list(filter, flows), ROUNDS), sql, len(jobs.list(filter, flows))
 
 
-def _statements(database: Database, call: Callable[[], object]) -> list[tuple[str, Any]]:
-    seen: list[tuple[str, Any]] = []
+def _statements(database: Database, call: Callable[[], object]) -> list[str]:
+    """What SQLite itself was asked, with its values."""
+    seen: list[str] = []
 
-    def keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
-        seen.append((statement, parameters))
+    def follow(driver: Any, *_record: object) -> None:
+        driver.set_trace_callback(seen.append)
 
-    event.listen(database.engine, "before_cursor_execute", keep)
+    database.dispose()
+    event.listen(database.engine, "checkout", follow)
     call()
-    event.remove(database.engine, "before_cursor_execute", keep)
-    return [each for each in seen if not each[0].startswith("BEGIN")]
+    event.remove(database.engine, "checkout", follow)
+    database.dispose()  # Its connections would go on telling.
+    return [each for each in seen if each.startswith(("SELECT", "WITH"))]

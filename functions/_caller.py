@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
@@ -20,22 +19,15 @@ SAYING = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
 """Those that say who is behind it; anybody can send them."""
 
 
-@dataclass(frozen=True)
-class Caller:
-    """The bearer token (empty without one), and where it came from."""
+def token_of(request: flask.Request) -> str:
+    """The request's bearer token, empty without one."""
+    return bearer_token(request.headers.get("Authorization", ""))
 
-    token: str
-    from_loopback: bool
-    forwarded: bool
 
-    @classmethod
-    def of(cls, request: flask.Request) -> Caller:
-        """The caller of this request."""
-        return cls(
-            token=bearer_token(request.headers.get("Authorization", "")),
-            from_loopback=is_loopback(request.remote_addr or "") and _is_own_name(request.host),
-            forwarded=is_forwarded(request),
-        )
+def is_local(request: flask.Request) -> bool:
+    """Whether it comes from this very machine, by a name of its own, and was handed on by nobody."""
+    comes_from_here = is_loopback(request.remote_addr or "") and _is_own_name(request.host)
+    return comes_from_here and not is_forwarded(request)
 
 
 def address_of(request: flask.Request) -> str:

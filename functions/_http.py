@@ -44,7 +44,7 @@ from functions._answers import Accepted, Done, Found, Outcome, Page, Redirect
 from functions._asking import once_of, up_of, wait_of
 from functions._audit import as_made, change_of
 from functions._body import take_body
-from functions._caller import Caller, address_of
+from functions._caller import address_of, is_local, token_of
 from functions._json import read_object, to_bytes
 from functions._query import Times, read_query, refuse_query
 
@@ -316,8 +316,7 @@ def _admit(request: flask.Request, engine: Orchestrator, needed: Role | None) ->
     """What the caller's token opens, which must be enough; None where nothing is asked for."""
     if needed is None:
         return None
-    caller = Caller.of(request)
-    access = engine.is_allowed(caller.token, from_loopback=caller.from_loopback, forwarded=caller.forwarded)
+    access = engine.is_allowed(token_of(request), lambda: is_local(request))
     if not access.role.reaches(needed):
         raise Forbidden(f"This needs the role {needed}, and the key {access.name!r} has the role {access.role}.")
     return access
@@ -327,8 +326,8 @@ def _engine_known_to(request: flask.Request, needed: Role) -> Orchestrator | Non
     """The engine as the caller's token reaches it; None without one, or with one of a lesser role."""
     if not request.headers.get("Authorization"):
         return None
-    engine, caller = _engine.PROCESS.get(), Caller.of(request)
-    access = engine.is_allowed(caller.token, from_loopback=caller.from_loopback, forwarded=caller.forwarded)
+    engine = _engine.PROCESS.get()
+    access = engine.is_allowed(token_of(request), lambda: is_local(request))
     return _reached(engine, access) if access.role.reaches(needed) else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 import stat
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from engine.errors import Unauthenticated
@@ -28,9 +29,10 @@ class AccessVerbs(KeyVerbs, AuditVerbs):
         """The text without secrets."""
         return self._secrets.mask().text(text)
 
-    def is_allowed(self, token: str, *, from_loopback: bool, forwarded: bool) -> Access:
+    def is_allowed(self, token: str, is_local: Callable[[], bool]) -> Access:
         """What the token opens; Unauthenticated says what is wrong without saying what would be right.
 
+        Whether the caller is on this very machine is asked when it matters, which is with the default token.
         API_TOKEN is known without the database; a key is known for a few seconds once it was found.
         """
         expected = self.settings.api_token
@@ -42,7 +44,7 @@ class AccessVerbs(KeyVerbs, AuditVerbs):
                     "This needs the header 'Authorization: Bearer <token>' with a token that is known."
                 )
             return Access(key.name, key.role, key.flows, key.id)
-        if expected == DEFAULT_TOKEN and (forwarded or not from_loopback):
+        if expected == DEFAULT_TOKEN and not is_local():
             raise Unauthenticated(
                 "The default token is accepted from the loopback interface only: set API_TOKEN to a token of your own."
             )

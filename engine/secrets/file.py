@@ -72,15 +72,13 @@ class SecretFile:
         content = self._read()
         return [content.broken] if content.broken is not None else list(content.wrong.values())
 
-    def values(self) -> list[str]:
-        """What must be masked: every secret value that was ever read, since a job may still hold an old one."""
-        self._read()
-        return list(self._hidden)
+    def hidden(self) -> tuple[list[str], list[tuple[str, str]]]:
+        """What must be masked: every secret value that was ever read, since a job may still hold an old one.
 
-    def pairs(self) -> list[tuple[str, str]]:
-        """User names with their passwords, which Basic authentication sends together."""
+        The second are user names with their passwords, which Basic authentication sends together.
+        """
         self._read()
-        return list(self._pairs)
+        return list(self._hidden), list(self._pairs)
 
     def _read(self) -> _Content:
         with self._lock:

@@ -57,7 +57,7 @@ class SecretKeeper:
 
     def mask(self) -> Mask:
         """The mask of every value that was known since the start; made anew only when there are new ones."""
-        values, pairs = self._file.values(), self._file.pairs()
+        values, pairs = self._file.hidden()
         with self._lock:
             hidden = ([*values, *self._seen], [*pairs, *self._seen_pairs])
             if hidden != self._hidden:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.clock import Clock
 from engine.errors import DatabaseBusy, DatabaseDown, DatabaseRefused
+from engine.store import prepared
 from engine.store.connecting import BUSY_SECONDS, connect, read_uri, sqlite_file
 from engine.store.driver_errors import is_worth_repeating, translated
 from engine.store.tables import documents
@@ -24,7 +25,6 @@ from engine.store.turns import Turns, Wish
 
 T = TypeVar("T")
 
-READ, WRITE = "BEGIN", "BEGIN IMMEDIATE"
 PAUSES = (0.02, 0.08, 0.2)
 """The longest wait before each further attempt of a transaction that lost a deadlock, in seconds."""
 
@@ -48,25 +48,25 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads; on SQLite it neither waits for a writer nor makes one wait."""
-        with translated(self.place), self._transaction(READ) as connection:
+        with translated(self.place), self._reading() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that is committed at the end of the block, and rolled back when it raises."""
-        with translated(self.place), self._turn(), self._transaction(WRITE) as connection:
+        with translated(self.place), self._turn(), self._writing() as connection:
             yield connection
 
     def ask(self, verb: Callable[[Connection], T]) -> T:
         """What the verb returns in a transaction that only reads; asked again once when the connection was lost."""
         with translated(self.place):
             try:
-                with self._transaction(READ) as connection:
+                with self._reading() as connection:
                     return verb(connection)
             except DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
-            with self._transaction(READ) as connection:
+            with self._reading() as connection:
                 return verb(connection)
 
     def change(self, verb: Callable[[Connection], T]) -> T:
@@ -139,10 +139,16 @@ class Database:
         self._open()
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[Connection]:
+    def _reading(self) -> Iterator[Connection]:
+        # It ends when the connection is given back, which is rolled back then whatever it did.
+        with self.engine.connect() as connection:
+            prepared.begin(connection, "BEGIN")
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
         with self.engine.connect() as connection, connection.begin():
-            if self.file is not None:
-                connection.exec_driver_sql(begin)
+            prepared.begin(connection, "BEGIN IMMEDIATE")
             yield connection
 
     def _change_on_server(self, verb: Callable[[Connection], T]) -> T:
@@ -156,7 +162,7 @@ class Database:
         return self._change_alone(verb)
 
     def _change_alone(self, verb: Callable[[Connection], T]) -> T:
-        with self._transaction(WRITE) as connection:
+        with self._writing() as connection:
             return verb(connection)
 
     @contextmanager

@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, liter
 
 from engine.clock import id_floor
 from engine.models.job import Job, JobFilter, State
+from engine.store import prepared
 from engine.store.globs import is_like, pattern
 from engine.store.job_paths import few_paths
 from engine.store.job_rows import IN_LISTS, to_job
@@ -78,7 +79,7 @@ def list_jobs(connection: Connection, filter: JobFilter, flows: str | None) -> l
         return []
     shape, values = found
     page = {"limit": filter.limit, "offset": filter.offset, "reach": filter.limit + filter.offset}
-    return [to_job(row) for row in connection.execute(_page(shape), values | page).all()]
+    return [to_job(row) for row in prepared.all_rows(connection, _page(shape), values | page)]
 
 
 def newest_of_each(connection: Connection, paths: Iterable[str]) -> dict[str, Job]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, literal, select
+from sqlalchemy import Connection, Select, bindparam, func, literal, select
 
 from engine.models.access import matches
+from engine.store import prepared
 from engine.store.columns import storable
-from engine.store.globs import path_matches
+from engine.store.globs import is_like, pattern
 from engine.store.tables import jobs
 
 LEAPS = 300
@@ -21,16 +23,21 @@ def few_paths(connection: Connection, flows: str) -> list[str] | None:
     begin = re.split(r"[*?]", storable(flows), maxsplit=1)[0]
     if begin == flows:
         return [flows]
-    seen = list(connection.scalars(_leaping(connection.dialect.name, begin)))
+    dialect = connection.dialect.name
+    values = {"begin": begin, "like": pattern(f"{begin}*", dialect)}
+    seen = [path for (path,) in prepared.all_rows(connection, _leaping(dialect), values)]
     found = [path for path in seen if path is not None and matches(flows, path)]
     return None if len(seen) > LEAPS or len(found) > FEW else found
 
 
-def _leaping(dialect: str, begin: str) -> Select[Any]:
+@cache
+def _leaping(dialect: str) -> Select[Any]:
     # min() of what is greater is one look into the index, DISTINCT would be a walk through it.
-    first = select(func.min(jobs.c.path).label("path"), literal(0).label("leap")).where(jobs.c.path >= begin)
+    first = select(func.min(jobs.c.path).label("path"), literal(0).label("leap")).where(
+        jobs.c.path >= bindparam("begin")
+    )
     seen = first.cte("seen", recursive=True)
     following = select(func.min(jobs.c.path)).where(jobs.c.path > seen.c.path).scalar_subquery()
-    is_there = path_matches(seen.c.path, f"{begin}*", dialect)
+    is_there = is_like(seen.c.path, bindparam("like"), dialect)
     leaps = seen.union_all(select(following, seen.c.leap + 1).where(is_there, seen.c.leap < LEAPS))
     return select(leaps.c.path)

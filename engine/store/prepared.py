@@ -37,6 +37,12 @@ def change_each(connection: Connection, statement: Change, rows: Sequence[Row]) 
     return int(_Prepared.of(statement, rows[0], connection.dialect).execute_each(connection, rows).rowcount)
 
 
+def begin(connection: Connection, how: str) -> None:
+    """Begin a transaction on SQLite as `how` says; servers begin one by themselves."""
+    if connection.dialect.name == "sqlite":
+        _on_driver(connection, how, lambda driver: driver.execute(how))
+
+
 def first_value(connection: Connection, statement: Select[Any], row: Row) -> Any:
     """The first column of the first row as the driver gives it, None when there is none: for texts and numbers."""
     if connection.dialect.name != "sqlite":
@@ -82,15 +88,16 @@ class _Prepared:
 
     def execute(self, connection: Connection, row: Row) -> Any:
         text, values = self._with_list(row)
-        return self._run(connection, lambda driver: driver.execute(text, values))
+        return _on_driver(connection, text, lambda driver: driver.execute(text, values))
 
     def execute_each(self, connection: Connection, rows: Iterable[Row]) -> Any:
-        return self._run(connection, lambda driver: driver.executemany(self._text, map(self._values, rows)))
+        values = map(self._values, rows)
+        return _on_driver(connection, self._text, lambda driver: driver.executemany(self._text, values))
 
     def read_all(self, connection: Connection, row: Row) -> list[list[Any]]:
         text, values = self._with_list(row)
         # Within what translates errors: a text that is not UTF-8 is met when its row is fetched.
-        found = self._run(connection, lambda driver: [list(each) for each in driver.execute(text, values)])
+        found = _on_driver(connection, text, lambda driver: [list(each) for each in driver.execute(text, values)])
         for values in found:
             for place, read in self._readers:
                 values[place] = read(values[place])
@@ -111,13 +118,15 @@ class _Prepared:
         values[self._place_of_list : self._place_of_list + 1] = items
         return self._text.replace(f"__[POSTCOMPILE_{self._list}]", ", ".join("?" * len(items))), values
 
-    def _run(self, connection: Connection, run: Callable[[Any], T]) -> T:
-        dialect = connection.dialect
-        try:
-            return run(connection.connection.driver_connection)
-        except dialect.loaded_dbapi.Error as error:
-            kind = dialect.loaded_dbapi.Error
-            raise DBAPIError.instance(self._text, None, error, kind, hide_parameters=True, dialect=dialect) from error
+
+def _on_driver(connection: Connection, text: str, run: Callable[[Any], T]) -> T:
+    """What comes of running the text on SQLite's driver, whose errors are raised as SQLAlchemy's."""
+    dialect = connection.dialect
+    try:
+        return run(connection.connection.driver_connection)
+    except dialect.loaded_dbapi.Error as error:
+        kind = dialect.loaded_dbapi.Error
+        raise DBAPIError.instance(text, None, error, kind, hide_parameters=True, dialect=dialect) from error
 
 
 def _bound(value: Any, bind: Callable[[Any], Any] | None) -> Any:

@@ -68,7 +68,7 @@ def test_the_token_of_a_new_key_is_all_that_goes_to_standard_output(data, capsys
     printed = capsys.readouterr()
     assert printed.err == "The key ci (operator) is made. This is its token, which is not shown again:\n"
     engine = open_engine(workers=0)
-    opened = engine.is_allowed(printed.out.strip(), from_loopback=False, forwarded=False)
+    opened = engine.is_allowed(printed.out.strip(), lambda: False)
     engine.close()
     assert (opened.name, opened.role, opened.flows) == ("ci", Role.OPERATOR, None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
@@ -134,8 +135,8 @@ class FakeEngine(FakeSchedules):
         self._ask("readiness")
         return {"status": "ok", "database": "ok", "data": "ok"}
 
-    def is_allowed(self, token: str, *, from_loopback: bool, forwarded: bool) -> Access:
-        self._ask("is_allowed", token, from_loopback, forwarded)
+    def is_allowed(self, token: str, is_local: Callable[[], bool]) -> Access:
+        self._ask("is_allowed", token, is_local())
         if token not in self.tokens:
             raise Unauthenticated("A token that is known, please.")
         return Access(f"{token}'s key", self.tokens[token])

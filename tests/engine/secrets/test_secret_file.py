@@ -55,7 +55,8 @@ def test_no_secrets_are_no_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "secrets.yml").write_text(content)
     secrets = SecretFile(tmp_path / "secrets.yml")
 
-    assert secrets.names() == secrets.values() == secrets.problems() == []
+    assert secrets.names() == secrets.problems() == []
+    assert secrets.hidden() == ([], [])
     with pytest.raises(SecretMissing, match="it has: nothing"):
         secrets.get("x")
 
@@ -75,10 +76,10 @@ def test_a_change_is_seen_and_the_old_value_stays_masked(path: Path) -> None:
     path.write_text(GOOD.replace("canary-token", "rotated-token"))
 
     assert secrets.get("awx")["token"] == "rotated-token"
-    assert {"canary-token", "rotated-token"} <= set(secrets.values())
+    assert {"canary-token", "rotated-token"} <= set(secrets.hidden()[0])
     path.unlink()
     assert secrets.names() == []
-    assert "rotated-token" in secrets.values()
+    assert "rotated-token" in secrets.hidden()[0]
 
 
 def test_a_file_replaced_by_one_of_the_same_size_and_time_is_seen(path: Path) -> None:
@@ -97,8 +98,7 @@ def test_a_file_replaced_by_one_of_the_same_size_and_time_is_seen(path: Path) ->
 def test_what_is_masked_are_values_and_not_names(path: Path) -> None:
     secrets = SecretFile(path)
 
-    assert secrets.values() == ["007", "canary-token", "1e3"]
-    assert secrets.pairs() == [("bob", "007")]
+    assert secrets.hidden() == (["007", "canary-token", "1e3"], [("bob", "007")])
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_broken_file_is_told_without_any_of_its_words(tmp_path: Path, content:
     with pytest.raises(SecretUnavailable, match=r"secret 'x' is not available: secrets.yml") as caught:
         secrets.get("x")
     assert "canary" not in str(caught.value)
-    assert secrets.values() == []
+    assert secrets.hidden()[0] == []
 
 
 def test_a_file_broken_later_keeps_its_values_masked(path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_file_broken_later_keeps_its_values_masked(path: Path) -> None:
 
     with pytest.raises(SecretUnavailable, match="not_utf8"):
         secrets.get("awx")
-    assert "canary-token" in secrets.values()
+    assert "canary-token" in secrets.hidden()[0]
 
 
 def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:

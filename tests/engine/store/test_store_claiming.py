@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import event
+from traced import traced
 
 from engine.errors import JobNotFound
 from engine.models.job import Outcome, Owner, Reason, State, Status
@@ -47,14 +47,13 @@ def test_several_jobs_can_be_claimed_at_once(bench, jobs):
 
 def test_asking_for_work_where_there_is_none_does_not_wait_for_a_writer(sqlite):
     jobs = JobStore(sqlite)
-    begun: list[str] = []
-    event.listen(sqlite.engine, "before_cursor_execute", lambda *args: begun.append(args[2]))
 
-    assert jobs.claim(OTHER, NOW, NOW) == []
-    assert jobs.adopt(OTHER, NOW, NOW) == []
+    with traced(sqlite) as statements:
+        assert jobs.claim(OTHER, NOW, NOW) == []
+        assert jobs.adopt(OTHER, NOW, NOW) == []
 
-    assert begun
-    assert not any("IMMEDIATE" in statement for statement in begun)
+    assert "BEGIN" in statements
+    assert "BEGIN IMMEDIATE" not in statements
 
 
 def test_a_renewal_tells_whether_to_go_on(bench, jobs):

@@ -11,6 +11,7 @@ from threading import Barrier, Thread
 import pytest
 from clocks import NOON
 from sqlalchemy import bindparam, event, select, text, update
+from traced import traced
 
 from engine.errors import DatabaseBusy, DatabaseDown, DatabaseRefused, SettingInvalid, StorageFull
 from engine.models.flow import Document
@@ -276,13 +277,11 @@ def test_an_error_shows_no_value(sqlite):
 
 
 def test_no_statement_waits_for_a_driver_that_begins_by_itself(sqlite):
-    seen = []
-    event.listen(sqlite.engine, "before_cursor_execute", lambda *args: seen.append(args[2]))
+    with traced(sqlite) as statements:
+        DocumentStore(sqlite).put([document()], NOON)
+        sqlite.ping(write=False)
 
-    DocumentStore(sqlite).put([document()], NOON)
-    sqlite.ping(write=False)
-
-    assert [statement for statement in seen if statement.startswith("BEGIN")] == ["BEGIN IMMEDIATE", "BEGIN"]
+    assert [statement for statement in statements if statement.startswith("BEGIN")] == ["BEGIN IMMEDIATE", "BEGIN"]
 
 
 def test_the_database_is_named_by_its_file(tmp_path: Path):

@@ -186,7 +186,7 @@ ONE_HOUR = {"from": timedelta(hours=1), "to": timedelta(hours=2)}
     ],
 )
 def test_a_list_walks_one_index_and_sorts_nothing(sqlite, filter, search):
-    (plan,) = plans(sqlite, lambda jobs: jobs.list(JobFilter(**filter)))
+    (plan,) = plans(sqlite, lambda: JobStore(sqlite).list(JobFilter(**filter)))
 
     assert search in plan
     assert "TEMP B-TREE" not in plan
@@ -206,7 +206,7 @@ def test_a_window_of_time_is_a_range_of_ids_and_those_that_were_late(sqlite, ben
     begin = bench_of(sqlite).now
     window = {f"{name}_from": begin, f"{name}_to": begin + MINUTE}
 
-    (plan,) = plans(sqlite, lambda jobs: jobs.list(JobFilter(**filter, **window)))
+    (plan,) = plans(sqlite, lambda: JobStore(sqlite).list(JobFilter(**filter, **window)))
 
     assert walk in plan
     assert f"{late} ({name}>? AND {name}<?)" in plan
@@ -216,7 +216,7 @@ def test_a_window_of_time_is_a_range_of_ids_and_those_that_were_late(sqlite, ben
 def test_a_glob_of_few_documents_walks_each_ones_index(sqlite, bench_of):
     fill(sqlite, bench_of(sqlite).now)
 
-    leaps, plan = plans(sqlite, lambda jobs: jobs.list(JobFilter(), "team/*"))
+    leaps, plan = plans(sqlite, lambda: JobStore(sqlite).list(JobFilter(), "team/*"))
 
     assert "SCAN jobs" not in leaps
     assert plan.count("jobs_by_path (path=?)") == 2
@@ -238,5 +238,5 @@ def test_jobs_that_have_started_and_ended_soon_are_in_no_index_of_late_ones(sqli
 
 
 def test_a_list_of_what_cannot_be_asks_nothing(sqlite):
-    assert plans(sqlite, lambda jobs: jobs.list(JobFilter(state=State.RUNNING, status=Status.FAILED))) == []
+    assert plans(sqlite, lambda: JobStore(sqlite).list(JobFilter(state=State.RUNNING, status=Status.FAILED))) == []
     assert JobStore(sqlite).count(JobFilter(state=State.RUNNING, status=Status.FAILED)) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
+from plans import plans
 
 from engine.clock import new_id
 from engine.models.job import JobFilter, Outcome, State, Status
@@ -144,16 +144,8 @@ def test_finding_what_to_prune_reads_only_what_indexes_name(sqlite, bench_of, ve
     bench = bench_of(sqlite)
     for status in (Status.SUCCESS, Status.FAILED):
         bench.finish(bench.start(), Outcome(status))
-    seen = []
 
-    def keep(connection, cursor, statement, parameters, context, executemany):
-        if statement.startswith("SELECT"):
-            cursor.execute("EXPLAIN QUERY PLAN " + statement, parameters)
-            seen.append(" / ".join(row[3] for row in cursor.fetchall()))
-
-    event.listen(sqlite.engine, "before_cursor_execute", keep)
-    verb(bench.jobs, bench.now - DAY)
-    event.remove(sqlite.engine, "before_cursor_execute", keep)
+    seen = plans(sqlite, lambda: verb(bench.jobs, bench.now - DAY))
 
     assert any(index in plan for plan in seen)
     assert all("SEARCH jobs USING" in plan and "TEMP B-TREE" not in plan for plan in seen)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from plans import plans
 from sqlalchemy import event
 
 from engine.errors import ScheduleExists, ScheduleNotFound
@@ -338,16 +339,7 @@ def test_due_schedules_that_stand_alike_share_what_is_decided_about(schedules, t
     ],
 )
 def test_an_index_finds_what_is_asked_for(sqlite, verb, index, timetable_of):
-    asked = []
-    schedules = timetable_of(sqlite).schedules
-    with sqlite.read() as connection:
-        driver = connection.connection.driver_connection
+    seen = plans(sqlite, lambda: verb(timetable_of(sqlite).schedules))
 
-    driver.set_trace_callback(asked.append)
-    verb(schedules)
-    driver.set_trace_callback(None)
-
-    selects = [statement for statement in asked if statement.startswith("SELECT")]
-    plans = [row[3] for each in selects for row in driver.execute("EXPLAIN QUERY PLAN " + each)]
-    assert any(index in plan for plan in plans)
-    assert not any("SCAN slots" in plan and "USING" not in plan for plan in plans)
+    assert any(index in plan for plan in seen)
+    assert not any("SCAN slots" in plan and "USING" not in plan for plan in seen)

@@ -10,6 +10,7 @@ from clocks import NOON
 from failing_calls import failing, watched
 from services import until
 from sqlalchemy import event
+from traced import traced
 
 from engine.errors import DatabaseBusy, DatabaseDown, FlowNotFound
 from engine.models.flow import Document
@@ -174,18 +175,17 @@ def test_when_another_process_holds_the_file_all_are_told_after_one_wait(sqlite,
     monkeypatch.setattr("engine.store.connecting.BUSY_SECONDS", 0.05)
     hasty = Database(f"sqlite:///{sqlite.file}")
     writers = Writers(hasty)
-    begun = []
-    event.listen(hasty.engine, "before_cursor_execute", lambda *_: begun.append(_[2]))
     holder = sqlite3.connect(str(sqlite.file), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
 
     hasty._turns.take(Wish(), 1)
-    for number in range(3):
-        writers.add(storing(f"r{number}"))
-    hasty._turns.pass_on()
+    with traced(hasty) as statements:
+        for number in range(3):
+            writers.add(storing(f"r{number}"))
+        hasty._turns.pass_on()
 
-    assert [type(error) for error in writers.ended()] == [DatabaseBusy] * 3
-    assert begun.count("BEGIN IMMEDIATE") == 1
+        assert [type(error) for error in writers.ended()] == [DatabaseBusy] * 3
+    assert statements.count("BEGIN IMMEDIATE") == 1
     holder.close()
     hasty.dispose()
 
