@@ -238,7 +238,14 @@ class JobFilter:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep did with jobs whose worker was lost: rows closed, rows handed on for their `finally_step`."""
+    """What a sweep did with jobs whose worker was lost: how many it closed, handed on, and let begin anew."""
 
     closed: int = 0
     handed_on: int = 0
+    """For their `finally_step`."""
+    requeued: int = 0
+    """No step of theirs had begun."""
+
+    @property
+    def total(self) -> int:
+        return self.closed + self.handed_on + self.requeued

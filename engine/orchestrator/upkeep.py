@@ -87,10 +87,11 @@ class UpkeepVerbs(InputVerbs, AuditVerbs):
         dead = dead_owners(folder, self._executor.owner.host)
         swept = self._jobs.sweep(self.clock.now(), dead)
         forget_owners(folder, dead)
-        report.swept = swept.closed + swept.handed_on
+        report.swept = swept.total
         if report.swept:
-            counts = swept.closed, swept.handed_on
-            log.warning("jobs whose worker was lost: %d closed, %d handed on for their finally_step", *counts)
+            counts = swept.closed, swept.handed_on, swept.requeued
+            text = "jobs whose worker was lost: %d closed, %d handed on for their finally_step, %d begun anew"
+            log.warning(text, *counts)
 
     def _dispatch(self, report: TickReport) -> None:
         report.dispatched = self._jobs.count(JobFilter(state=State.PENDING))

@@ -153,7 +153,7 @@ class FlowRun(Asked):
             telling.end(StepStatus.SKIPPED, output=encode(refusal).decode())
             return SKIPPED
         if telling.durable:
-            self.job.host.sync()
+            self.job.sync()
         return self._value(step)
 
     def _end(self, telling: Telling, step: StepSpec, status: StepStatus, output: str | None, error: str = "") -> None:

@@ -37,6 +37,8 @@ class JobRun:
         self._documents: Mapping[str, dict[str, Any]] = message["documents"]
         seconds: float | None = message["timeout_seconds"]
         self._deadline = None if seconds is None else monotonic() + seconds
+        self.has_begun = False
+        """Whether the disk says so. Until then another process may run the job from its start."""
         self._numbers = count(message["first_number"])
         self._recorded = count(1)
         self._lines = count(1)
@@ -84,6 +86,11 @@ class JobRun:
         """Close the connections."""
         if self._session is not None:
             self._session.close()
+
+    def sync(self) -> None:
+        """Return when everything said so far is on disk, the beginning of a step at least."""
+        self.host.sync()
+        self.has_begun = True
 
     def next_number(self, *, beyond_limit: bool = False) -> int:
         """The next step run's number, from 1; LimitReached when there were too many."""

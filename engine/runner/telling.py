@@ -26,7 +26,7 @@ class Telling:
         self._recorded = not inside or job.may_record()
         self._started = StepStarted(number, step.name, step.type, job.host.now(), place, is_finally)
         self._ended: StepEnded | None = None
-        self.durable = self._recorded and (is_finally or step.options.acts)
+        self.durable = (is_finally or step.options.acts) and (self._recorded or not job.has_begun)
         """Whether the beginning must be on disk before the step runs."""
 
     def __enter__(self) -> Self:

@@ -162,16 +162,18 @@ class JobStore:
     def sweep(self, now: datetime, dead: Collection[str]) -> Swept:
         """Settle the jobs whose lease has ended or whose owner is among the dead.
 
-        Those whose `finally_step` has not begun are handed on to `adopt` and keep their lock; the others are closed.
+        Those of which no step has begun are pending again; those whose `finally_step` has not begun are handed on to
+        `adopt`; both keep their lock. The others are closed.
         """
-        closed = handed_on = 0
+        closed = handed_on = requeued = 0
         if self._database.ask(lambda c: sweeping.any_lost(c, now, dead)):
             found = sweeping.BATCH
             while found == sweeping.BATCH:
                 swept = self._database.change(lambda c: sweeping.sweep_batch(c, now, dead))
                 closed, handed_on = closed + swept.closed, handed_on + swept.handed_on
-                found = swept.closed + swept.handed_on
-        return Swept(closed=closed, handed_on=handed_on)
+                requeued += swept.requeued
+                found = swept.total
+        return Swept(closed=closed, handed_on=handed_on, requeued=requeued)
 
     def get(self, id: str) -> Job:
         """The job with its data, result and errors; JobNotFound."""

@@ -1,4 +1,4 @@
-"""Jobs whose worker was lost: closed, or handed on for their `finally_step`."""
+"""Jobs whose worker was lost: closed, handed on for their `finally_step`, or pending again if none had begun."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from engine.store.tables import jobs, steps
 from engine.store.unblocking import hand_over
 
 BATCH = 100
+LAST_CLAIM = 3
+"""After so many claims a job that no step began of is closed, as it seems to kill whoever takes it."""
 LAST_EPOCH = 7
 """A claim and three adoptions: after that the `finally_step` is given up, as it seems to kill whoever takes it."""
 
@@ -29,7 +31,7 @@ LOST = (
 LOST_STEPS = (
     select(steps.c.job_id, steps.c.name, steps.c.type, steps.c.status, steps.c.is_finally)
     .where(steps.c.job_id.in_(bindparam("ids", expanding=True)))
-    .where(or_(steps.c.status == StepStatus.RUNNING, steps.c.is_finally.is_(True)))
+    .where(or_(steps.c.number == 1, steps.c.status == StepStatus.RUNNING, steps.c.is_finally.is_(True)))
     .order_by(steps.c.number)
 )
 STOP_STEPS = (
@@ -49,6 +51,7 @@ RELEASE = (
         errors=bindparam("found"),
     )
 )
+REQUEUE = RELEASE.values(state=State.PENDING, start_time=None)
 HAND_ON = RELEASE.values(state=State.STOPPING, epoch=jobs.c.epoch + 1)
 CLOSE = RELEASE.values(
     state=State.FINISHED, status=bindparam("ended"), lock=None, secrets=None, end_time=bindparam("now")
@@ -105,18 +108,35 @@ def any_lost(connection: Connection, now: datetime, dead: Collection[str]) -> bo
 
 
 def sweep_batch(connection: Connection, now: datetime, dead: Collection[str]) -> Swept:
-    """Close or hand on at most `BATCH` lost jobs."""
-    lost = LOST.with_for_update(skip_locked=True)
-    rows = connection.execute(lost, {"now": now, "dead": sorted(dead), "limit": BATCH}).all()
+    """Settle at most `BATCH` lost jobs."""
+    to_settle = LOST.with_for_update(skip_locked=True)
+    rows = connection.execute(to_settle, {"now": now, "dead": sorted(dead), "limit": BATCH}).all()
     if not rows:
         return Swept()
     ids = [row.id for row in rows]
     seen = connection.execute(LOST_STEPS, {"ids": ids}).all()
-    begun = {step.job_id for step in seen if step.is_finally}
+    begun = {step.job_id for step in seen}
+    finally_begun = {step.job_id for step in seen if step.is_finally}
     running = {step.job_id: (step.name, step.type) for step in seen if step.status == StepStatus.RUNNING}
-    swept = [_settle(connection, row, row.id in begun, running.get(row.id), now) for row in rows]
+    idle = [row for row in rows if row.id not in begun and _may_begin_anew(row)]
+    for row in idle:
+        connection.execute(REQUEUE, {**_held(row), "why": None, "text": None, "found": None})
+    lost = [row for row in rows if row not in idle]
+    swept = [_settle(connection, row, row.id in finally_begun, running.get(row.id), now) for row in lost]
     connection.execute(STOP_STEPS, {"ids": ids, "now": now})
-    return Swept(closed=swept.count(False), handed_on=swept.count(True))
+    return Swept(closed=swept.count(False), handed_on=swept.count(True), requeued=len(idle))
+
+
+def _may_begin_anew(row: Row[*tuple[Any, ...]]) -> bool:
+    """Whether a job may be run by another, none of its steps being on the disk.
+
+    A step that acts is on the disk before it does so (`Step.acts`): what may have run had no effect outside the job.
+    """
+    return row.state == State.RUNNING and row.reason is None and row.epoch < LAST_CLAIM
+
+
+def _held(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    return {"job": row.id, "claimed": row.epoch, "was": row.state}
 
 
 def _settle(
@@ -135,9 +155,7 @@ def _settle(
         running=running,
     )
     values = {
-        "job": row.id,
-        "claimed": row.epoch,
-        "was": row.state,
+        **_held(row),
         "why": loss.reason,
         "text": loss.message,
         "found": loss.errors or None,

@@ -36,7 +36,7 @@ from engine.executors.executor import Executor
 from engine.executors.owner import OwnerFile, live_owners
 from engine.files import probe_writable
 from engine.models.access import Access, Role
-from engine.models.job import JobFilter, NewJob, Outcome, Owner, Reason, Source, State, Status
+from engine.models.job import JobFilter, NewJob, Outcome, Owner, Reason, Source, State, Status, StepStarted
 from engine.orchestrator import MAX_PRIORITY, MAX_TIMEOUT_SECONDS, Orchestrator
 from engine.settings import DEFAULT_TOKEN, Settings
 from engine.store.jobs import JobStore
@@ -90,10 +90,12 @@ def in_step(engine, job_id, name="wait"):
 
 
 def born_running(engine, owner, path="quick.yml", **fields):
-    """A job that this owner runs."""
+    """A job that this owner runs, in its first step."""
     now = engine.clock.now()
     job = NewJob(id=f"job-of-{owner.id[-8:]}-{path}", path=path, name=path, revision="r", **fields)
-    engine._jobs.insert(job, now, owner=owner, lease_until=now + timedelta(seconds=30))
+    claim = engine._jobs.insert(job, now, owner=owner, lease_until=now + timedelta(seconds=30))
+    begun = [StepStarted(1, "wait", "sleep", now)]
+    assert engine._jobs.record(claim.id, claim.owner, claim.epoch, begun, first_line=1)
     return job.id
 
 

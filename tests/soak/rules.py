@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections import Counter
@@ -42,6 +43,7 @@ def broken(fleet: Fleet, clients: list[Client], reader: Reader, counts: Counts, 
         for verdict, number in schedules.verdicts(connection):
             counts.add("slots", verdict, number=number)
     rules += _marks(fleet.data)
+    counts.add("temporary files of the killed", "swept", number=_let_sweep(fleet))
     service = fleet.at(PLACES[0])
     service.launched = [id for id in launched if id not in gone]
     rules += broken_rules(Watch(service), canaries, given={"secrets.yml"})
@@ -67,6 +69,17 @@ def _comes_to_rest(fleet: Fleet) -> Iterator[str]:
             yield from (f"a job has not come to rest: {row}" for row in active)
             return
         time.sleep(0.5)
+
+
+def _let_sweep(fleet: Fleet) -> int:
+    """Let an hour have passed for the files of writers that were killed, and a tick come; how many there were."""
+    left = list(fleet.data.rglob(".tmp-*"))
+    for file in left:
+        os.utime(file, (0, 0))
+    with closing(sqlite3.connect(fleet.data / "jobs.sqlite", timeout=20)) as connection, connection:
+        connection.execute("UPDATE marks SET time = 0 WHERE name = 'tidied'")
+    session().post(fleet.at(PLACES[0]).url + "/api/tick", timeout=30)
+    return len(left)
 
 
 def _ends(

@@ -120,18 +120,19 @@ def test_row_2_a_job_that_nobody_had_begun_is_run_once_after_all_was_killed(data
 @pytest.mark.parametrize(
     "place", ["engine.store.jobs:JobStore.insert", "engine.supervisor.supervision:Supervision._run"]
 )
-def test_row_2_a_job_that_was_taken_and_not_begun_has_an_end_and_ran_no_step(data, start, place):
-    made(data, "quick.yml", mark("never"))
+def test_row_2_a_job_that_was_taken_and_not_begun_is_run_once_by_the_next_service(data, start, place):
+    made(data, "quick.yml", mark("once"))
     kind = "after" if place.endswith("insert") else "before"
     service = start(**fault(place, kind))
 
     launch_fatally(service, "quick.yml")
+    state = row(data, "SELECT state FROM jobs")
     again = start()
     job = again.finished(row(data, "SELECT id FROM jobs"))
 
-    assert (job["status"], job["reason"], job["steps"]) == ("failed", "worker_lost", [])
-    assert marks(data) == 0
-    assert again.run("quick.yml")["status"] == "success"
+    assert state == "running"
+    assert (job["status"], steps_of(job)) == ("success", [("once", "success")])
+    assert marks(data) == 1
 
 
 FIVE = [mark("first"), mark("second"), mark("third"), sleep(60), mark("fifth"), step("debug", "tidy", data_key="first")]

@@ -21,7 +21,7 @@ from engine.executors.executor import Executor
 from engine.executors.inline import InlineExecutor
 from engine.executors.local import LocalExecutor
 from engine.models.flow import Document
-from engine.models.job import Job, NewJob, Owner, State
+from engine.models.job import Job, NewJob, Owner, State, StepStarted
 from engine.models.limits import RunLimits
 from engine.secrets.keeper import SecretKeeper
 from engine.store.documents import DocumentStore
@@ -75,6 +75,8 @@ class Hall:
     def lost(self, text: str = TIDY) -> str:
         """A job whose owner is gone: handed on for its finally_step."""
         claim = self.queue(text, owner=Owner("gone", "host"))
+        begun = [StepStarted(1, "wait", "sleep", self.clock.now())]
+        assert self.jobs.record(claim.id, claim.owner, claim.epoch, begun, first_line=1)
         self.jobs.sweep(self.clock.now(), {"gone"})
         return claim.id
 

@@ -449,7 +449,7 @@ def test_a_lost_job_is_adopted_and_its_finally_step_run(hall, look_each):
 
     ended = hall.finished(job)
     assert (ended.status, ended.reason) == (Status.FAILED, Reason.WORKER_LOST)
-    assert [(step.name, step.is_finally) for step in hall.jobs.steps(job)] == [("tidy", True)]
+    assert [(step.name, step.is_finally) for step in hall.jobs.steps(job)] == [("wait", False), ("tidy", True)]
     assert (hall.data / "tidied.txt").read_text().strip() == "f.yml"
 
 
@@ -472,7 +472,7 @@ def test_a_close_waits_for_a_recovery(hall, look_each):
     executor.close()
 
     assert state_of(hall, job) is State.FINISHED
-    assert [str(step.status) for step in hall.jobs.steps(job)] == ["success"]
+    assert [str(step.status) for step in hall.jobs.steps(job)] == ["stopped", "success"]
 
 
 # Until there is nothing left

@@ -104,6 +104,15 @@ def test_a_step_that_acts_inside_a_sub_flow_or_a_switch_is_on_disk_too(run):
     assert told[told.index("start sw") + 1] == "sync"
 
 
+def test_a_step_that_acts_waits_for_the_disk_as_long_as_it_knows_of_no_step_even_if_it_is_not_recorded(run):
+    flow = "steps: [{name: sub, type: flow, flow: {path: sub.yml}}]"
+    write = "{name: %s, type: file, file: {path: out.json, mode: write, data_key: __job_id__}}"
+
+    ran = run(flow, flows={"sub.yml": f"steps: [{write % 'one'}, {write % 'two'}]"}, max_recorded_steps=0)
+
+    assert [brief(told) for told in ran.host.told] == ["start sub", "sync", "end 1"]
+
+
 def test_a_skipped_step_waits_for_no_disk(run):
     ran = run("steps: [{name: w, type: file, when: 'no', file: {path: o.json, mode: write, data_key: .}}]")
 

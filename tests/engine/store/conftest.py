@@ -127,6 +127,12 @@ class Bench:
         assert claim is not None
         return claim
 
+    def in_step(self, path: str = "hello.yml", **fields: Any) -> Claim:
+        """A job whose first step has begun."""
+        claim = self.start(path, **fields)
+        assert self.record(claim, self.began())
+        return claim
+
     def record(self, claim: Claim, *events: Event, first_line: int | None = None) -> bool:
         return self.jobs.record(claim.id, claim.owner, claim.epoch, events, first_line=first_line)
 

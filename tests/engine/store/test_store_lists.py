@@ -130,7 +130,7 @@ def test_a_deletion_walks_an_index(sqlite, bench_of, before, status):
 
 def test_questions_that_are_asked_each_second_walk_an_index(sqlite, bench_of):
     bench = bench_of(sqlite)
-    bench.start(has_finally=True)
+    bench.in_step(has_finally=True)
     bench.queue()
     now = bench.later(60)
     jobs = JobStore(sqlite)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from engine.models.job import NewJob, Outcome, Owner, Reason, State, Status
+from engine.models.job import NewJob, Outcome, Owner, Reason, State, Status, StepStarted
 from engine.store.sweeping import LAST_EPOCH
 from engine.store.tables import jobs as table
 
@@ -22,6 +22,11 @@ WHOLE = {"user": "ada", "word": "hunter2"}
 def kept(database):
     """What the row holds of the secrets."""
     return database.ask(lambda connection: connection.scalar(select(table.c.secrets)))
+
+
+def begin(jobs, claim):
+    """The first step of the job has begun."""
+    assert jobs.record(claim.id, claim.owner, claim.epoch, [StepStarted(1, "wait", "sleep", NOW)])
 
 
 def test_a_claim_has_them_and_a_reader_has_not(database, jobs):
@@ -58,7 +63,7 @@ def test_a_cancel_before_the_beginning_forgets_them(database, jobs):
 
 
 def test_a_job_that_is_lost_and_closed_forgets_them(database, jobs):
-    jobs.insert(JOB, NOW, owner=ME, lease_until=SOON)
+    begin(jobs, jobs.insert(JOB, NOW, owner=ME, lease_until=SOON))
 
     jobs.sweep(LATE, [])
 
@@ -68,7 +73,7 @@ def test_a_job_that_is_lost_and_closed_forgets_them(database, jobs):
 
 @pytest.mark.parametrize("adoptions", [1, LAST_EPOCH])
 def test_a_job_that_is_handed_on_keeps_them_until_its_end(database, jobs, adoptions):
-    jobs.insert(replace(JOB, has_finally=True), NOW, owner=ME, lease_until=SOON)
+    begin(jobs, jobs.insert(replace(JOB, has_finally=True), NOW, owner=ME, lease_until=SOON))
 
     now = LATE
     for _ in range(adoptions):

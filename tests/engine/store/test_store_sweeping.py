@@ -1,11 +1,12 @@
-"""A lost job is closed, or handed on for its `finally_step`; nothing else is touched."""
+"""A lost job is closed, handed on for its `finally_step`, or begun anew; nothing else is touched."""
 
 from __future__ import annotations
 
 import pytest
 
+from engine.errors import FlowRunning
 from engine.models.job import Outcome, Owner, Reason, State, Status, StepStatus, Swept
-from engine.store.sweeping import LAST_EPOCH, decide
+from engine.store.sweeping import LAST_CLAIM, LAST_EPOCH, decide
 
 OTHER = Owner(id="owner-2", host="host-1")
 
@@ -26,6 +27,7 @@ def test_a_job_whose_lease_has_ended_is_closed_and_its_flow_is_free(bench, jobs)
 
 def test_a_job_that_was_in_no_step_says_so(bench, jobs):
     claim = bench.start()
+    bench.record(claim, bench.began(1), bench.ended(1))
 
     jobs.sweep(bench.later(31), [])
 
@@ -37,6 +39,7 @@ def test_a_dead_owner_need_not_be_waited_for(bench, jobs):
     mine = bench.start()
     bench.queue()
     theirs = bench.claim(OTHER)
+    bench.record(theirs, bench.began(1))
 
     assert jobs.sweep(bench.now, ["owner-2"]) == Swept(closed=1)
 
@@ -69,8 +72,7 @@ def test_a_lost_job_that_was_stopping_ends_with_its_own_reason(bench, jobs, reas
 
 
 def test_a_job_with_a_finally_step_is_handed_on_and_keeps_its_lock(bench, jobs):
-    claim = bench.start(slots=1, has_finally=True, data=[7])
-    bench.record(claim, bench.began(1))
+    claim = bench.in_step(slots=1, has_finally=True, data=[7])
 
     assert jobs.sweep(bench.later(31), []) == Swept(handed_on=1)
 
@@ -85,8 +87,7 @@ def test_a_job_with_a_finally_step_is_handed_on_and_keeps_its_lock(bench, jobs):
 
 
 def test_an_adopter_finishes_what_it_adopted(bench, jobs):
-    claim = bench.start(slots=1, has_finally=True)
-    bench.record(claim, bench.began(1))
+    claim = bench.in_step(slots=1, has_finally=True)
     jobs.sweep(bench.later(31), [])
     (adopted,) = jobs.adopt(OTHER, bench.now, bench.now + bench.lease)
     number = jobs.last_numbers(claim.id)[0] + 1
@@ -117,7 +118,7 @@ def test_a_finally_step_is_not_begun_twice(bench, jobs):
 
 
 def test_a_finally_step_that_kills_its_workers_is_given_up(bench, jobs):
-    claim = bench.start(has_finally=True, slots=1)
+    claim = bench.in_step(has_finally=True, slots=1)
     for _ in range(3):
         assert jobs.sweep(bench.later(31), []) == Swept(handed_on=1)
         assert jobs.adopt(OTHER, bench.now, bench.now + bench.lease)
@@ -133,7 +134,41 @@ def test_a_sweep_of_many_jobs_goes_on_until_none_is_left(bench, jobs):
         bench.queue()
     jobs.claim(bench.owner, bench.now, bench.now + bench.lease, limit=230)
 
-    assert jobs.sweep(bench.now, ["owner-1"]) == Swept(closed=230)
+    assert jobs.sweep(bench.now, ["owner-1"]) == Swept(requeued=230)
+
+
+def test_a_job_of_which_no_step_had_begun_is_pending_again_and_keeps_its_lock(bench, jobs):
+    claim = bench.start(slots=1, has_finally=True, data=[7])
+
+    assert jobs.sweep(bench.later(31), []) == Swept(requeued=1)
+
+    job = jobs.get(claim.id)
+    assert (job.state, job.status, job.reason, job.start_time) == (State.PENDING, None, None, None)
+    assert not bench.record(claim, bench.began(1))
+    assert not bench.finish(claim)
+    with pytest.raises(FlowRunning):
+        bench.queue(slots=1)
+    again = bench.claim(OTHER)
+    assert (again.id, again.epoch, again.data, again.reason) == (claim.id, claim.epoch + 1, [7], None)
+    assert again.start_time == bench.now
+
+
+def test_a_job_whose_first_step_has_ended_is_not_begun_anew(bench, jobs):
+    claim = bench.start()
+    bench.record(claim, bench.began(1), bench.ended(1))
+
+    assert jobs.sweep(bench.later(31), []) == Swept(closed=1)
+
+
+def test_a_job_that_kills_whoever_takes_it_is_given_up(bench, jobs):
+    claim = bench.start()
+    for _ in range(LAST_CLAIM - 1):
+        assert jobs.sweep(bench.later(31), []) == Swept(requeued=1)
+        assert bench.claim(OTHER).id == claim.id
+
+    assert jobs.sweep(bench.later(31), []) == Swept(closed=1)
+
+    assert jobs.get(claim.id).reason == Reason.WORKER_LOST
 
 
 def test_the_errors_of_an_earlier_loss_are_kept():

@@ -122,7 +122,7 @@ def test_a_job_that_waits_can_be_cancelled(bench, jobs, waiting):
 
 
 def test_a_lost_job_that_is_closed_hands_its_lock_over(bench, jobs, waiting):
-    bench.start(slots=1)
+    bench.in_step(slots=1)
     (first,) = waiting()
 
     jobs.sweep(bench.later(31), [])
@@ -131,7 +131,7 @@ def test_a_lost_job_that_is_closed_hands_its_lock_over(bench, jobs, waiting):
 
 
 def test_a_lost_job_that_is_handed_on_keeps_its_lock_until_it_has_ended(bench, jobs, waiting):
-    bench.start(slots=1, has_finally=True)
+    bench.in_step(slots=1, has_finally=True)
     (first,) = waiting()
 
     jobs.sweep(bench.later(31), [])
