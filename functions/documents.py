@@ -6,19 +6,14 @@ from typing import TYPE_CHECKING
 
 from engine.errors import Busy, FlowNotFound, PathRefused
 from engine.models.access import Role
-from engine.models.document_view import look_json
-from engine.models.schedule_view import schedule_json
-from engine.models.times import format_time
+from engine.models.document_view import document_json, document_summary_json, look_json
 from functions._answers import Accepted, Done, Found
 from functions._http import operation
-from functions.jobs import NOT_LAUNCHED, job_summary, launched
+from functions.jobs import NOT_LAUNCHED, launched
 
 if TYPE_CHECKING:
-    from datetime import tzinfo
-
     from engine.models import answers
     from engine.models.audit import Change
-    from engine.models.document import ListedDocument
     from engine.models.once import Once
     from engine.models.requests import GivenInputs, ValidateDocument
     from engine.orchestrator import Orchestrator
@@ -43,7 +38,7 @@ def list_documents(engine: Orchestrator, query: ListDocuments) -> answers.Docume
 
     found = engine.documents(DocumentFilter(query.q, query.glob, query.limit + 1, query.offset))
     page: answers.DocumentPage = {
-        "documents": [_summary(each, engine.settings.timezone) for each in found[: query.limit]],
+        "documents": [document_summary_json(each, engine.settings.timezone) for each in found[: query.limit]],
         "limit": query.limit,
         "offset": query.offset,
         "next": query.offset + query.limit if len(found) > query.limit else None,
@@ -56,18 +51,7 @@ def list_documents(engine: Orchestrator, query: ListDocuments) -> answers.Docume
 @operation("GET", "/api/documents/<document:path>", role=Role.VIEWER, errors=NOT_LOOKED_AT)
 def get_document(engine: Orchestrator, path: str) -> Found[answers.Document]:
     """A document, also one with problems: its text, what is wrong with it, its schedules and last jobs."""
-    document, zone = engine.document(path), engine.settings.timezone
-    return Found(
-        {
-            "path": document.path,
-            "text": document.text,
-            "revision": document.look.revision,
-            **look_json(document.look),
-            "next_run_time": format_time(document.next_due, zone),
-            "schedules": [schedule_json(schedule, zone) for schedule in document.schedules],
-            "jobs": [job_summary(job, zone) for job in document.jobs],
-        }
-    )
+    return Found(document_json(engine.document(path), engine.settings.timezone))
 
 
 @operation("POST", "/api/documents/<path:path>/launch", role=Role.OPERATOR, status=202, errors=NOT_LAUNCHED)
@@ -90,24 +74,3 @@ def launch_document(
         path, dict(body), timeout_seconds=query.timeout_seconds, priority=query.priority, change=change, once=once
     )
     return launched(engine, job_id, up, wait)
-
-
-def _summary(document: ListedDocument, zone: tzinfo) -> answers.DocumentSummary:
-    job = document.last_job
-    return {
-        "path": document.path,
-        "name": document.name,
-        "description": document.description,
-        "is_readable": document.is_readable,
-        "is_scheduled": document.is_scheduled,
-        "next_run_time": format_time(document.next_due, zone),
-        "last_job": None
-        if job is None
-        else {
-            "job_id": job.id,
-            "state": job.state,
-            "status": job.status,
-            "queued_time": format_time(job.queued_time, zone),
-            "end_time": format_time(job.end_time, zone),
-        },
-    }

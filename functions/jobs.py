@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from engine.errors import (
     Busy,
@@ -18,16 +17,13 @@ from engine.errors import (
     PathRefused,
 )
 from engine.models.access import Role
-from engine.models.times import format_time
+from engine.models.job_view import job_json, job_summary_json, log_line_json
 from functions._answers import Accepted, Done
 from functions._http import operation
 
 if TYPE_CHECKING:
-    from datetime import datetime, tzinfo
-
     from engine.models import answers
     from engine.models.audit import Change
-    from engine.models.job import Job, LogLine, StepRow
     from engine.models.once import Once
     from engine.models.requests import LaunchJob
     from engine.orchestrator import Orchestrator
@@ -55,7 +51,7 @@ def list_jobs(engine: Orchestrator, query: ListJobs) -> answers.JobPage:
     found = engine.jobs(query.filter(limit=query.limit + 1))
     zone = engine.settings.timezone
     page: answers.JobPage = {
-        "jobs": [job_summary(job, zone) for job in found[: query.limit]],
+        "jobs": [job_summary_json(job, zone) for job in found[: query.limit]],
         "limit": query.limit,
         "offset": query.offset,
         "next": query.offset + query.limit if len(found) > query.limit else None,
@@ -68,14 +64,14 @@ def list_jobs(engine: Orchestrator, query: ListJobs) -> answers.JobPage:
 @operation("GET", "/api/jobs/<id>", role=Role.VIEWER, errors=[JobNotFound])
 def get_job(engine: Orchestrator, id: str) -> answers.Job:
     """Everything about one job: its data, its result, its steps."""
-    return whole_job(*engine.job(id), engine.settings.timezone)
+    return job_json(*engine.job(id), engine.settings.timezone)
 
 
 @operation("GET", "/api/jobs/<id>/logs", role=Role.VIEWER, errors=[JobNotFound])
 def get_job_logs(engine: Orchestrator, id: str, query: ListLogs) -> answers.LogPage:
     """The job's log lines, oldest first; `next` is the `after` of the next page."""
     lines, following = engine.logs(id, query.after, query.limit)
-    return {"logs": [log_line(line, engine.settings.timezone) for line in lines], "next": following}
+    return {"logs": [log_line_json(line, engine.settings.timezone) for line in lines], "next": following}
 
 
 @operation("POST", "/api/jobs/<id>/cancel", role=Role.OPERATOR, status=202, errors=[JobNotFound, JobEnded])
@@ -110,64 +106,4 @@ def launched(
         case None:
             return Accepted({"job_id": id}, {"Location": f"{up}jobs/{id}"})
         case job, steps:
-            return Done(whole_job(job, steps, engine.settings.timezone))
-
-
-def whole_job(job: Job, steps: Iterable[StepRow], zone: tzinfo) -> answers.Job:
-    """A job with all it has."""
-    return {
-        **job_summary(job, zone),
-        "data": job.data,
-        "result": job.result,
-        "steps": [step_summary(step, zone) for step in steps],
-    }
-
-
-def job_summary(job: Job, zone: tzinfo) -> answers.JobSummary:
-    """A job as it stands in a list."""
-    return {
-        "id": job.id,
-        "path": job.path,
-        "name": job.name,
-        "revision": job.revision,
-        "state": job.state,
-        "status": job.status,
-        "reason": job.reason,
-        "message": job.message,
-        "priority": job.priority,
-        "source": job.source,
-        "schedule_id": job.schedule_id,
-        "timeout_seconds": job.timeout_seconds,
-        "queued_time": format_time(job.queued_time, zone),
-        "start_time": format_time(job.start_time, zone),
-        "end_time": format_time(job.end_time, zone),
-        "duration_seconds": _seconds_between(job.start_time, job.end_time),
-        "errors": cast("list[answers.JobError]", job.errors),
-    }
-
-
-def step_summary(step: StepRow, zone: tzinfo) -> answers.Step:
-    """One step run of a job."""
-    return {
-        "number": step.number,
-        "name": step.name,
-        "type": step.type,
-        "status": step.status,
-        "parent": step.parent,
-        "start_time": format_time(step.start_time, zone),
-        "end_time": format_time(step.end_time, zone),
-        "duration_seconds": _seconds_between(step.start_time, step.end_time),
-        "error": step.error,
-        "result_key": step.result_key,
-        "output": step.output,
-        "is_finally": step.is_finally,
-    }
-
-
-def log_line(line: LogLine, zone: tzinfo) -> answers.LogLine:
-    """One line of a job's log."""
-    return {"time": format_time(line.time, zone), "level": line.level, "step": line.step, "message": line.message}
-
-
-def _seconds_between(start: datetime | None, end: datetime | None) -> float | None:
-    return None if start is None or end is None else round((end - start).total_seconds(), 3)
+            return Done(job_json(job, steps, engine.settings.timezone))

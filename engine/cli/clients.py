@@ -6,17 +6,15 @@ What they give is JSON as the API answers it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from engine.cli.auditing import change_here, record
-from engine.cli.opening import below, open_engine
+from engine.cli.opening import below, moment, open_engine
 from engine.cli.service import Object, Service, is_id, named_service
-from engine.errors import JobNotFound, RequestInvalid
+from engine.errors import JobNotFound
 from engine.models.job import JobFilter, Source, State, Status
+from engine.models.job_view import job_json, job_summary_json, log_line_json
 from engine.models.once import Once
-from engine.models.times import format_time, parse_time
 
 Choice = TypeVar("Choice", State, Status)
 
@@ -60,6 +58,7 @@ class FolderClient:
 
     def __init__(self) -> None:
         self._engine = open_engine(workers=0)
+        self._zone = self._engine.settings.timezone
 
     def launch(self, body: Object, key: str | None, wait_seconds: int) -> Object:
         path = below(self._engine.settings.flows_path, body["path"])
@@ -81,18 +80,17 @@ class FolderClient:
             state=_choice(State, filters.get("state")),
             status=_choice(Status, filters.get("status")),
             path=filters.get("path"),
-            start_time_from=self._moment(filters.get("start_time_from")),
+            start_time_from=moment(self._engine, "--since", filters.get("start_time_from")),
             limit=limit,
         )
-        return [self._summary(job) for job in self._engine.jobs(found)]
+        return [job_summary_json(job, self._zone) for job in self._engine.jobs(found)]
 
     def show(self, id: str) -> Object:
-        job, steps = self._engine.job(id)
-        return {**self._shown(job), "steps": [self._shown(step) for step in steps]}
+        return job_json(*self._engine.job(id), self._zone)
 
     def logs(self, id: str, after: int) -> tuple[list[Object], int | None]:
         lines, following = self._engine.logs(id, after, LOG_PAGE)
-        return [self._shown(line) for line in lines], following
+        return [log_line_json(line, self._zone) for line in lines], following
 
     def cancel(self, id: str) -> Object:
         job = self._engine.cancel(id)
@@ -105,26 +103,6 @@ class FolderClient:
 
     def close(self) -> None:
         self._engine.close()
-
-    def _summary(self, job: Any) -> Object:
-        return {key: value for key, value in self._shown(job).items() if key not in ("data", "result")}
-
-    def _shown(self, row: Any) -> Object:
-        """A model as the API shows it: times in TIMEZONE, and how long what has an end has taken."""
-        value = asdict(row)
-        if "end_time" in value:
-            start, end = value["start_time"], value["end_time"]
-            value["duration_seconds"] = (
-                None if start is None or end is None else round((end - start).total_seconds(), 3)
-            )
-        zone = self._engine.settings.timezone
-        return {key: format_time(part, zone) if isinstance(part, datetime) else part for key, part in value.items()}
-
-    def _moment(self, text: str | None) -> datetime | None:
-        try:
-            return None if text is None else parse_time(text, self._engine.settings.timezone, self._engine.clock.now())
-        except ValueError as error:
-            raise RequestInvalid(f"--since {error}.") from error
 
 
 class ServiceClient:

@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import RequestInvalid
+from engine.models.times import parse_time
 from engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,3 +48,11 @@ def below(flows_path: Path, given: str) -> str:
     if here.is_relative_to(folder):
         return str(here.relative_to(folder))
     raise RequestInvalid(f"{given} is not below FLOWS_PATH ({flows_path}); set FLOWS_PATH to the folder that holds it.")
+
+
+def moment(engine: Orchestrator, option: str, text: str | None) -> datetime | None:
+    """The time that an option gives, None without one; RequestInvalid says what can be read."""
+    try:
+        return None if text is None else parse_time(text, engine.settings.timezone, engine.clock.now())
+    except ValueError as error:
+        raise RequestInvalid(f"{option} {error}.") from error
