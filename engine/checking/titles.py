@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from engine.catalog import Catalog
 from engine.checking.outline import LONGEST_NAME, LONGEST_TEXT, cut
-from engine.errors import OctoflowError
+from engine.errors import OctoflowError, TooLarge
 from engine.files import FileStat
 from engine.reading import ReadingError, read_document
 
@@ -44,21 +44,29 @@ class Titles:
                 if kept is not None and kept[0] == status:
                     titles.append(kept[1])
                 elif left > 0:
-                    left -= status.size
-                    titles.append(self._read(path))
+                    title, size = self._read(path, status)
+                    left -= size
+                    titles.append(title)
                 else:
                     titles.append(None)
-            except (OctoflowError, ReadingError):
+            except OctoflowError:
                 titles.append(UNREADABLE)
         return titles
 
-    def _read(self, path: str) -> Title:
-        status, text = self._catalog.load(path)
-        title = title_of(path, text)
+    def _read(self, path: str, status: FileStat) -> tuple[Title, int]:
+        """The document's title, and how many bytes were read for it."""
+        size = status.size
+        try:
+            status, text = self._catalog.load(path)
+            title = title_of(path, text)
+        except ReadingError:
+            title = UNREADABLE
+        except TooLarge:
+            title, size = UNREADABLE, 0
         if len(self._kept) >= MAX_KEPT:
             self._kept.clear()
         self._kept[path] = status, title
-        return title
+        return title, size
 
 
 def title_of(path: str, text: str) -> Title:

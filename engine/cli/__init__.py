@@ -16,10 +16,12 @@ GROUPS = {
     "run": ("run",),
     "validate": ("validate",),
     "schema": ("schema",),
+    "documents": ("documents",),
     "jobs": ("jobs",),
     "schedules": ("schedules",),
     "forecast": ("forecast",),
     "keys": ("keys",),
+    "audit": ("audit",),
     "config": ("config",),
     "upkeep": ("tick", "db"),
 }

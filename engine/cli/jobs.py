@@ -13,7 +13,7 @@ from engine.cli.clients import JobClient, job_client
 from engine.cli.job_view import print_job, standing
 from engine.cli.service import Object
 from engine.cli.terminal import plain, print_table
-from engine.cli.verbs import finish, print_json, time
+from engine.cli.verbs import add_limit, finish, print_json, time
 from engine.clock import Clock
 from engine.models.job import State, Status
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 Verb = Callable[[JobClient, argparse.Namespace], None]
 
 FOLLOW_SECONDS = 0.5
-MAX_LIMIT = 500
-"""The API's own."""
 
 
 def add(commands: Commands) -> None:
@@ -51,7 +49,7 @@ def add(commands: Commands) -> None:
         metavar="TIME",
         help="started then or later: ISO 8601, or such as '2 hours ago'",
     )
-    several.add_argument("--limit", type=_limit, default=50, metavar="N", help="how many at most; 50 by default")
+    add_limit(several)
     finish(several, _list, job_client)
 
     one = verbs.add_parser("show", help="a job and its steps; with --json its data and result as well")
@@ -126,10 +124,3 @@ def _delete(client: JobClient, options: argparse.Namespace) -> None:
         print_json({"deleted": 1})
     else:
         print(f"The job {plain(options.id)} is deleted.")
-
-
-def _limit(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= MAX_LIMIT:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {MAX_LIMIT}")
-    return number

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from engine.cli.run import read_data
 from engine.cli.schedule_clients import ScheduleClient, schedule_client
+from engine.cli.schedule_view import times
 from engine.cli.service import Object
 from engine.cli.terminal import plain, print_table
-from engine.cli.verbs import finish, print_json, time
+from engine.cli.verbs import add_limit, finish, print_json, time
 from engine.models.schedule import Misfire, Overlap
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 Verb = Callable[[ScheduleClient, argparse.Namespace], None]
 
-MAX_LIMIT = 500
-"""The API's own."""
 FIELDS = ("path", "cron", "every_seconds", "timezone", "overlap", "misfire", "misfire_grace_seconds", "timeout_seconds")
 
 
@@ -84,11 +83,6 @@ def _add_add(verbs: Commands) -> None:
     finish(parser, _add, schedule_client)
 
 
-def add_limit(parser: argparse.ArgumentParser) -> None:
-    """`--limit`, as far as the API allows."""
-    parser.add_argument("--limit", type=_limit, default=50, metavar="N", help="how many at most; 50 by default")
-
-
 def _list(client: ScheduleClient, options: argparse.Namespace) -> None:
     schedules = client.find(options.path, options.limit)
     if options.json:
@@ -101,7 +95,7 @@ def _list(client: ScheduleClient, options: argparse.Namespace) -> None:
 def _row(schedule: Object) -> tuple[Any, ...]:
     last = (schedule["last_slot"] or {}).get("verdict")
     next_run = time(schedule["next_run_time"])
-    return schedule["schedule_id"], schedule["path"], _times(schedule), schedule["state"], next_run, last
+    return schedule["schedule_id"], schedule["path"], times(schedule), schedule["state"], next_run, last
 
 
 def _show(client: ScheduleClient, options: argparse.Namespace) -> None:
@@ -114,7 +108,7 @@ def _show(client: ScheduleClient, options: argparse.Namespace) -> None:
     facts = {
         "schedule": schedule["schedule_id"],
         "flow": schedule["path"],
-        "times": _times(schedule),
+        "times": times(schedule),
         "state": schedule["state"],
         "next run": time(schedule["next_run_time"]),
         "last": ", ".join(filter(None, (time(last.get("due_time")), last.get("verdict"), last.get("reason")))),
@@ -176,16 +170,3 @@ def _delete(client: ScheduleClient, options: argparse.Namespace) -> None:
         print_json({"schedule_id": options.id, "deleted": True})
     else:
         print(f"The schedule {plain(options.id)} is deleted.")
-
-
-def _times(schedule: Object) -> str:
-    if schedule["cron"] is None:
-        return f"every {schedule['every_seconds']} s"
-    return f"{schedule['cron']} ({schedule['timezone']})" if schedule["timezone"] else str(schedule["cron"])
-
-
-def _limit(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= MAX_LIMIT:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {MAX_LIMIT}")
-    return number

@@ -17,6 +17,9 @@ class Client(Protocol):
 
 ClientT = TypeVar("ClientT", bound=Client)
 
+MAX_LIMIT = 500
+"""The API's own."""
+
 
 def finish(
     parser: argparse.ArgumentParser,
@@ -26,6 +29,11 @@ def finish(
     """`--json`, and the verb that is to be done with a client of its own; it may give an exit code."""
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(command=lambda options: _do(verb, open_client, options))
+
+
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    """`--limit`, as far as the API allows."""
+    parser.add_argument("--limit", type=_limit, default=50, metavar="N", help="how many at most; 50 by default")
 
 
 def print_json(value: Any) -> None:
@@ -48,3 +56,10 @@ def _do(
         return verb(client, options) or 0
     finally:
         client.close()
+
+
+def _limit(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= MAX_LIMIT:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {MAX_LIMIT}")
+    return number

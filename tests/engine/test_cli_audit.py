@@ -1,0 +1,86 @@
+"""`octoflow audit` without a shell: on the data folder, and at a service."""
+
+from __future__ import annotations
+
+import getpass
+import json
+
+import pytest
+from fixed_answers import Answer, peer
+from flows import QUICK
+from shells import data_folder
+
+from engine import cli
+
+TOKEN = "canary-token-5b1c"
+ANY = Answer(200, b'{"audit": []}')
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A folder on which a key was made, then a job launched."""
+    folder = data_folder(tmp_path, monkeypatch, {"quick.yml": QUICK})
+    for command in (["keys", "create", "--name", "ada", "--role", "viewer"], ["jobs", "launch", "quick.yml"]):
+        assert cli.main(command) == 0
+    return folder
+
+
+@pytest.fixture
+def audit(data, capsys):
+    capsys.readouterr()
+
+    def ask(*arguments, code=0):
+        """What it prints, or the sentence with which it fails."""
+        assert cli.main(["audit", *arguments]) == code
+        printed = capsys.readouterr()
+        return printed.err if code else printed.out
+
+    return ask
+
+
+def test_the_audit_is_a_table_newest_first(audit):
+    head, launch, key = (line.split() for line in audit().splitlines())
+
+    me = f"cli:{getpass.getuser()}"
+    assert head == ["TIME", "WHO", "ROLE", "ACTION", "WHAT", "MADE", "FROM"]
+    assert launch[2:6] == [me, "admin", "launch_job", "quick.yml"]
+    assert key[2:6] == [me, "admin", "create_key", "ada"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "actions"),
+    [
+        (["--action", "create_key"], ["create_key"]),
+        (["--actor", "nobody"], []),
+        (["--since", "2 hours ago", "--limit", "1"], ["launch_job"]),
+        (["--since", "2 hours ago"], ["launch_job", "create_key"]),
+        (["--until", "2 hours ago"], []),
+    ],
+)
+def test_the_audit_can_be_narrowed(audit, arguments, actions):
+    assert [row["action"] for row in json.loads(audit("--json", *arguments))] == actions
+
+
+@pytest.mark.parametrize("option", ["--since", "--until"])
+def test_a_time_that_is_none_is_named_with_its_option(audit, option):
+    assert audit(option, "soon-ish", code=1).startswith(f"octoflow: {option} 'soon-ish' is not a time; ")
+
+
+def test_a_service_is_asked_for_its_audit(audit, monkeypatch):
+    with peer(ANY) as (url, asked):
+        monkeypatch.setenv("OCTOFLOW_URL", url)
+        monkeypatch.setenv("OCTOFLOW_TOKEN", TOKEN)
+
+        audit("--actor", "ada", "--since", "yesterday", "--limit", "7")
+
+    assert [(each.method, each.path) for each in asked] == [
+        ("GET", "/api/audit?actor=ada&time_from=yesterday&limit=7"),
+    ]
+    assert asked[0].authorization == f"Bearer {TOKEN}"
+
+
+def test_a_key_that_is_no_admins_is_told_so(audit, monkeypatch):
+    with peer(Answer(403, b'{"error": "This needs the role admin."}')) as (url, _):
+        monkeypatch.setenv("OCTOFLOW_URL", url)
+
+        assert audit(code=1) == "octoflow: This needs the role admin.\n"
