@@ -69,5 +69,4 @@ def map_headers(context: Any, headers: Any) -> Any:
 
 
 def _is_sent_empty(value: Any) -> bool:
-    parts = list(value) if isinstance(value, list | dict) else [value]
-    return all(part in ("", None, [], {}) for part in parts)
+    return all(map(_is_sent_empty, value)) if isinstance(value, list | dict) else value in ("", None)
