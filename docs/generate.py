@@ -35,9 +35,11 @@ OTHER_ERRORS = (
 
 def pages() -> dict[str, str]:
     """The text of each page by its file's name."""
-    api = runpy.run_path(str(FOLDER.parent / "api_page.py"))["page"]()
     return {
-        "api.md": api,
+        **{
+            f"{name}.md": runpy.run_path(str(FOLDER.parent / f"{name}_page.py"))["page"]()
+            for name in ("api", "commands")
+        },
         "steps.md": "".join(_steps()),
         "settings.md": "".join(_settings()),
         "errors.md": "".join(_errors()),

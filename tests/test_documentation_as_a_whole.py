@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from engine.settings import Settings
 
 PAGES = pages()
 REFERENCE = "\n".join(path.read_text() for path in (DOCS / "reference").glob("*.md"))
+README = (DOCS.parent / "README.md").read_text()
+COMMANDS = {name for name, *_ in runpy.run_path(str(DOCS / "commands_page.py"))["commands"]()}
 CI_PAGE = "how-to/editors-and-ci.md"
 
 
@@ -130,15 +131,53 @@ def shown_path(path: str) -> str:
     return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path)
 
 
-def test_every_command_is_in_the_readme() -> None:
-    shown = subprocess.run(
-        [Path(sys.executable).with_name("octoflow"), "--help"], capture_output=True, text=True, check=True
-    )
-    commands = set(re.findall(r"^    (\w+) ", shown.stdout, re.MULTILINE))
-    readme = (DOCS.parent / "README.md").read_text()
+def test_every_command_is_in_the_readme_and_every_one_that_is_there_can_be_typed() -> None:
+    """`octoflow jobs list`, `show ID`: what follows in the same cell are verbs of the same group."""
+    cells = re.findall(r"^\| (`octoflow .*?) \| ", README, re.MULTILINE)
+    shown = set()
+    for cell in cells:
+        first, *others = re.findall(r"`(?:octoflow )?([a-z ]+)", cell)
+        group, *verb = first.split()
+        shown |= {" ".join(["octoflow", group, *verb]), *(f"octoflow {group} {other.strip()}" for other in others)}
 
-    assert {"serve", "run", "validate", "jobs"} <= commands
-    assert [name for name in sorted(commands) if not re.search(rf"`octoflow {name}\b", readme)] == []
+    assert len(COMMANDS) > 25
+    assert shown == COMMANDS
+
+
+@pytest.mark.parametrize("page", ["../README.md", *PAGES])
+def test_a_command_that_a_page_names_is_one(page: str) -> None:
+    text = (DOCS / page).read_text()
+    groups = {name.split()[1] for name in COMMANDS if name.count(" ") == 2}
+    named = re.findall(r"(?:^|`|bin/)octoflow ([a-z]+)(?: ([a-z]+))?", text, re.MULTILINE)
+
+    for word, verb in named:
+        name = f"octoflow {word} {verb}" if word in groups and verb else f"octoflow {word}"
+        assert name in COMMANDS or (word in groups and not verb)
+
+
+def test_a_setting_in_the_readme_has_the_default_that_the_code_has() -> None:
+    rows = {line for line in README.splitlines() if re.match(r"\| `[A-Z_]+`", line)}
+    reference = (DOCS / "reference" / "settings.md").read_text()
+    known = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", reference, re.MULTILINE))
+
+    assert len(rows) > 10
+    for row in rows:
+        names, defaults = (cell.split(", ") for cell in row.strip("| ").split(" | ")[:2])
+        shown = dict(zip((name.strip("`") for name in names), defaults, strict=True))
+        given = {name: each.strip() for name, each in shown.items() if "<DATA_PATH>" not in each}
+        assert given == {name: known[name].strip() for name in given}
+
+
+def test_an_operation_in_the_readme_is_one_and_none_is_left_out() -> None:
+    import functions.main  # noqa: F401  Defines them.
+    from functions._http import OPERATIONS
+
+    there = {f"{each.method} {re.sub('<[a-z]+:', '<', each.path)}" for each in OPERATIONS}
+    section = README.split("\n## API\n")[1].split("\n## ")[0]
+    named = set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^` ?]*)", section))
+
+    assert named - there == set()
+    assert there - named == {"GET /api/docs/<file>"}
 
 
 def test_every_reason_of_a_job_is_explained() -> None:

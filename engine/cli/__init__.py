@@ -31,7 +31,7 @@ GROUPS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. A usage error is 2, as argparse has it."""
     given = sys.argv[1:] if arguments is None else arguments
-    options = _parser(given[0] if given else None).parse_args(given)
+    options = parser(given[0] if given else None).parse_args(given)
     try:
         code: int = options.command(options)
         sys.stdout.flush()
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser(command: str | None) -> argparse.ArgumentParser:
+def parser(command: str | None = None) -> argparse.ArgumentParser:
     """The parser of this command; of all of them when it is none, for the help and for what is said of a wrong one."""
     parser = argparse.ArgumentParser(prog="octoflow", description="Run flows: as a service, or one at a time.")
     parser.add_argument("--version", action="version", version=f"octoflow {__version__}")

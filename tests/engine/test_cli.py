@@ -34,11 +34,11 @@ def data(tmp_path, monkeypatch):
 
 
 def test_every_command_is_found_by_its_name():
-    [every] = [action for action in cli._parser(None)._actions if action.choices]
+    [every] = [action for action in cli.parser(None)._actions if action.choices]
 
     assert list(every.choices) == [name for names in cli.GROUPS.values() for name in names]
     for name in every.choices:
-        [one] = [action for action in cli._parser(name)._actions if action.choices]
+        [one] = [action for action in cli.parser(name)._actions if action.choices]
         assert name in one.choices
 
 
