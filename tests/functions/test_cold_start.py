@@ -64,7 +64,7 @@ def test_the_settings_of_the_server_import_neither_the_application_nor_the_engin
 
 
 def test_serving_imports_no_other_command():
-    modules = modules_after("import engine.cli; engine.cli._parser('serve').parse_args(['serve'])")
+    modules = modules_after("import engine.cli; engine.cli.parser('serve').parse_args(['serve'])")
 
     assert {name for name in modules if name.startswith("engine.cli.")} == {"engine.cli.serve"}
 
