@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from engine.clock import new_id
 from engine.errors import OctoflowError
 from engine.models.audit import AuditFilter, AuditRow, Change
+from engine.orchestrator.part import Part
 from engine.orchestrator.parts import Parts
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class AuditVerbs(Parts):
         days = self.settings.retention_audit_days
         return self._audit.prune(self.clock.now() - timedelta(days=days), limit) if days else 0
 
-    @cached_property
+    @Part
     def _audit(self) -> AuditStore:
         from engine.store.audit import AuditStore
 

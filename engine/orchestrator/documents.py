@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from engine.models.document import DocumentFilter, DocumentView, ListedDocument,
 from engine.models.job import JobFilter
 from engine.models.problem import Problem
 from engine.models.schedule import Schedule, ScheduleFilter
+from engine.orchestrator.part import Part
 from engine.orchestrator.parts import Parts
 
 if TYPE_CHECKING:
@@ -134,11 +134,11 @@ class DocumentVerbs(Parts):
         finally:
             self._checks.release()
 
-    @cached_property
+    @Part
     def _checks(self) -> BoundedSemaphore:
         return BoundedSemaphore(CHECKS)
 
-    @cached_property
+    @Part
     def _titles(self) -> Titles:
         from engine.checking.titles import Titles
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from engine.models.access import matches
 from engine.models.flow import FlowInputs
 from engine.orchestrator.autostart import AutostartVerbs
+from engine.orchestrator.part import Part
 
 if TYPE_CHECKING:
     from engine.checking.declared import DeclaredInputs
@@ -20,7 +20,7 @@ class InputVerbs(AutostartVerbs):
         """The documents that declare inputs, by path, of those that the glob `flows` means; none that is broken."""
         return self._declared.list(lambda path: flows is None or matches(flows, path))
 
-    @cached_property
+    @Part
     def _declared(self) -> DeclaredInputs:
         from engine.checking.declared import DeclaredInputs
 

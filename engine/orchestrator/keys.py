@@ -7,7 +7,6 @@ import logging
 import re
 import secrets
 from datetime import datetime, timedelta
-from functools import cached_property
 from hashlib import sha256
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from engine.clock import Clock, new_id
 from engine.errors import OctoflowError, RequestInvalid
 from engine.models.access import ApiKey, Role, lifetime, problems_of_key
+from engine.orchestrator.part import Part
 from engine.orchestrator.parts import Parts
 
 if TYPE_CHECKING:
@@ -89,13 +89,13 @@ class KeyVerbs(Parts):
             except OctoflowError as error:
                 log.warning("That the key %s is used cannot be noted: %s", key.name, error)
 
-    @cached_property
+    @Part
     def _keys(self) -> KeyStore:
         from engine.store.keys import KeyStore
 
         return KeyStore(self._database)
 
-    @cached_property
+    @Part
     def _known(self) -> KnownKeys:
         return KnownKeys(self.clock)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from engine.errors import IdempotencyKeyReused
+from engine.orchestrator.part import Part
 from engine.orchestrator.parts import Parts
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class OnceVerbs(Parts):
         """What the tick asks: forget at most so many keys whose time is over; how many."""
         return self._once.prune(self.clock.now(), limit)
 
-    @cached_property
+    @Part
     def _once(self) -> OnceStore:
         from engine.store.once import OnceStore
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from functools import cached_property
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from engine.clock import Clock, new_id
 from engine.errors import DatabaseRefused, Draining, RequestInvalid
 from engine.models.input_values import read_inputs, refuse_secrets
 from engine.models.job import Job, Json, NewJob, Source, StepRow
+from engine.orchestrator.part import Part
 from engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ class Parts:
         self._database.upgrade()
         self._documents = DocumentStore(self._database)
         self._jobs = JobStore(self._database, self._documents)
-        self._lock = Lock()
-        self._lazy_checker: Checker | None = None
+        self._lock = RLock()  # A part is made of others.
         self._lazy_executor: Executor | None = None
         self._stopped_for: str | None = None
         self._is_leaving = False
@@ -102,26 +101,19 @@ class Parts:
     def _is_inline(self) -> bool:
         return self.settings.executor == "inline"
 
-    @property
+    @Part
     def _checker(self) -> Checker:
-        with self._lock:
-            if self._lazy_checker is None:
-                from engine.checking import Checker
+        from engine.checking import Checker
 
-                self._lazy_checker = Checker(
-                    self._catalog,
-                    max_depth=self.settings.max_flow_depth,
-                    verdicts=self._verdicts,
-                )
-            return self._lazy_checker
+        return Checker(self._catalog, max_depth=self.settings.max_flow_depth, verdicts=self._verdicts)
 
-    @cached_property
+    @Part
     def _catalog(self) -> Catalog:
         from engine.catalog import Catalog
 
         return Catalog.from_settings(self.settings)
 
-    @cached_property
+    @Part
     def _verdicts(self) -> ExpressionChecker:
         from engine.executors.expressions import ExpressionChecker
 
@@ -154,19 +146,19 @@ class Parts:
                     self._lazy_executor.drain()
             return self._lazy_executor
 
-    @cached_property
+    @Part
     def _schedules(self) -> ScheduleStore:
         from engine.store.schedules import ScheduleStore
 
         return ScheduleStore(self._database, self._documents)
 
-    @cached_property
+    @Part
     def _marks(self) -> MarkStore:
         from engine.store.marks import MarkStore
 
         return MarkStore(self._database)
 
-    @cached_property
+    @Part
     def _secrets(self) -> SecretKeeper:
         from engine.secrets.keeper import SecretKeeper
         from engine.secrets.vault import Vault

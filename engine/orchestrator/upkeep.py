@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from engine import scheduler
@@ -13,6 +12,7 @@ from engine.models.tick import TickReport
 from engine.orchestrator.audit import AuditVerbs
 from engine.orchestrator.clock_health import LAST_TICK
 from engine.orchestrator.inputs import InputVerbs
+from engine.orchestrator.part import Part
 
 if TYPE_CHECKING:
     from engine.scheduler.metronome import Metronome
@@ -145,7 +145,7 @@ class UpkeepVerbs(InputVerbs, AuditVerbs):
         if "_metronome" in self.__dict__:
             self._metronome.look_again()
 
-    @cached_property
+    @Part
     def _metronome(self) -> Metronome:
         from engine.scheduler.metronome import Metronome
 

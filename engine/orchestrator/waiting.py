@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from threading import BoundedSemaphore
 
 from engine.errors import JobNotFound
 from engine.models.job import Job, State, StepRow
+from engine.orchestrator.part import Part
 from engine.orchestrator.parts import Parts
 
 MOST_WAITING = 32
@@ -53,6 +53,6 @@ class WaitVerbs(Parts):
     def _is_finished(self, id: str) -> bool:
         return self._jobs.state(id) is State.FINISHED
 
-    @cached_property
+    @Part
     def _room_to_wait(self) -> BoundedSemaphore:
         return BoundedSemaphore(MOST_WAITING)

@@ -36,7 +36,7 @@ def upgrade(database: Database) -> None:
         refuse_shared_volume(database.file)
         _make_folder(database.file.parent)
         _keep_from_others(database.file)
-    if database.ask(schema_revision) == HEAD:
+    if not _is_empty(database.file) and database.ask(schema_revision) == HEAD:
         return
     with _alone(database), database.write() as connection, _alone_on_server(connection):
         revision = schema_revision(connection)
@@ -74,6 +74,14 @@ def _keep_from_others(file: Path) -> None:
     """
     with suppress(OSError):  # What is wrong with the place is told when the database is opened.
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660))
+
+
+def _is_empty(file: Path | None) -> bool:
+    # Of two that give an empty file its write-ahead log at the same time, SQLite refuses one, which does not wait.
+    try:
+        return file is not None and file.stat().st_size == 0
+    except OSError:
+        return False  # Whoever opens the database is told why.
 
 
 def _refuse_strangers(connection: Connection, place: str, revision: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from threading import Thread
@@ -14,8 +15,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from engine.errors import DatabaseRefused
+from engine.errors import DatabaseBusy, DatabaseRefused
 from engine.models.job import JobFilter, State
+from engine.store import upgrading
 from engine.store.columns import Key
 from engine.store.database import Database
 from engine.store.jobs import JobStore
@@ -103,6 +105,22 @@ def test_many_that_start_at_once_upgrade_once(tmp_path):
         thread.join()
 
     assert failures == []
+
+
+def test_nobody_opens_a_new_database_while_another_makes_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(upgrading, "PATIENCE_SECONDS", 0)
+    database = Database(f"sqlite:///{tmp_path}/jobs.sqlite", run_path=tmp_path)
+    with (tmp_path / "migrate.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+
+        with pytest.raises(DatabaseBusy, match="being upgraded by another process"):
+            database.upgrade()
+
+        assert database.file.stat().st_size == 0
+
+    database.upgrade()
+    assert database.ask(schema_revision) == HEAD
+    database.dispose()
 
 
 def test_a_database_of_a_newer_version_is_refused(sqlite):
