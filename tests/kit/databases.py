@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import NoReturn
 from uuid import uuid4
 
 import pytest
@@ -26,12 +27,16 @@ def scratch_database(kind: str) -> Iterator[str]:
         with admin.connect() as connection:
             connection.execute(text(f"CREATE DATABASE {name}"))
     except SQLAlchemyError as error:
-        reason = f"no {kind} server at {url.host}:{url.port}; name one in {variable} ({type(error).__name__})"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking(f"no {kind} server at {url.host}:{url.port}; name one in {variable} ({type(error).__name__})")
     yield url.set(database=name).render_as_string(hide_password=False)
     with admin.connect() as connection:
         force = " WITH (FORCE)" if kind == "postgresql" else ""
         connection.execute(text(f"DROP DATABASE {name}{force}"))
     admin.dispose()
+
+
+def lacking(reason: str) -> NoReturn:
+    """Skip the test for want of a server; in CI there has to be one."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)

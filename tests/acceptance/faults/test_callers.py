@@ -77,7 +77,7 @@ def test_row_81_no_secret_is_in_any_byte_that_stays(other, run, service, path, t
 )
 @pytest.mark.parametrize("place", ["path", "data", "query", "header", "address"])
 def test_row_82_nobody_forges_a_line_of_the_log(service, run, text, place):
-    before = len(service.text().splitlines())
+    before = service.text().count("\n")
     match place:
         case "path":
             service.post("/api/jobs", {"path": text})
@@ -90,7 +90,9 @@ def test_row_82_nobody_forges_a_line_of_the_log(service, run, text, place):
         case "address":
             service.get(f"/api/jobs/{quote(text, safe='')}")
 
-    for line in service.text().split("\n")[before:-1]:
+    lines = service.text().split("\n")[before:-1]
+    assert lines
+    for line in lines:
         assert json.loads(line)["message"] != "forged"
         assert "\x1b" not in line
 
@@ -139,7 +141,7 @@ def test_row_83_numbers_that_json_has_not_do_not_get_into_a_result(run, expressi
     job = run({"name": "v", "type": "jq", "jq": {"expression": expression}})
 
     assert job["state"] == "finished"
-    assert not {"NaN", "Infinity"} & set(json.dumps(job["result"]).replace("-", "").split())
+    json.dumps(job, allow_nan=False)  # Python reads such numbers, and would write them again.
 
 
 # Bodies

@@ -89,6 +89,27 @@ def test_row_7_while_its_jobs_end_a_service_answers_and_refuses_launches(data, s
     assert row(data, "SELECT count(*) FROM jobs") == 1
 
 
+def test_row_7_a_finally_step_that_takes_longer_than_its_grace_is_cut_short(data, start, kind):
+    flow(data, "slow.yml", slow(60))
+    service = start(kind, GRACE_SECONDS="1")
+    job_id = service.launch("slow.yml")
+    service.running_step(job_id, "wait")
+    processes = [*service.forkservers(), *service.job_processes()]
+
+    begun = time.monotonic()
+    code = service.stop()
+    seconds = time.monotonic() - begun
+    left = row(data, "SELECT status || ' ' || reason FROM jobs")
+    job = start(kind).job(job_id)
+
+    assert code == 0
+    assert seconds < 15
+    assert left == "failed shutdown"
+    assert not any(map(is_alive, processes))
+    assert ended_step(job, "tidy") == "stopped"
+    assert "the finally_step was stopped: it may take 1 seconds" in json.dumps(job["errors"])
+
+
 def test_row_8_a_second_sigterm_changes_nothing(data, start, kind):
     flow(data, "slow.yml", slow(1))
     service = start(kind)
