@@ -161,11 +161,10 @@ class LogFile:
 
     def write(self, line: bytes) -> None:
         """Append the line; OSError when that is not possible."""
-        fd = self._open_current()
-        size = os.fstat(fd)
-        if stat.S_ISREG(size.st_mode) and size.st_size and size.st_size + len(line) > self._max_bytes:
+        fd, status = self._open_current()
+        if stat.S_ISREG(status.st_mode) and status.st_size and status.st_size + len(line) > self._max_bytes:
             self._rotate()
-            fd = self._open_current()
+            fd, _ = self._open_current()
         if self._torn:
             line = b"\n" + line  # the half line that a full disk left is ended, so that it spoils no other
         written = os.write(fd, line)
@@ -179,10 +178,10 @@ class LogFile:
             os.close(self._fd)
             self._fd = None
 
-    def _open_current(self) -> int:
+    def _open_current(self) -> tuple[int, os.stat_result]:
         """The file that has the name now: another process, or logrotate, may have put ours aside."""
-        if self._fd is not None and _is_file(self._fd, self.path):
-            return self._fd
+        if self._fd is not None and (status := _status_of(self._fd, self.path)) is not None:
+            return self._fd, status
         self.close()
         self._torn = False
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
@@ -191,13 +190,15 @@ class LogFile:
         except FileNotFoundError:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(self.path, flags, 0o640)
-        return self._fd
+        return self._fd, os.fstat(self._fd)
 
     def _rotate(self) -> None:
         lock = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if self._fd is not None and _is_file(self._fd, self.path):  # else it was done while we came here
+            if (
+                self._fd is not None and _status_of(self._fd, self.path) is not None
+            ):  # else it was done while we came here
                 self._put_aside()
         except BlockingIOError:
             return
@@ -216,12 +217,13 @@ class LogFile:
         self.path.rename(aside[0])
 
 
-def _is_file(fd: int, path: Path) -> bool:
-    """Whether the path leads to the file that is open there."""
+def _status_of(fd: int, path: Path) -> os.stat_result | None:
+    """The status of the file that is open there, None when the path does not lead to it."""
     try:
-        return os.path.samestat(os.fstat(fd), os.stat(path))
+        status = os.fstat(fd)
+        return status if os.path.samestat(status, os.stat(path)) else None
     except OSError:
-        return False
+        return None
 
 
 def _write_stderr(line: bytes) -> None:

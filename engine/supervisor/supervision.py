@@ -344,11 +344,11 @@ class Supervision:
     # Masking
 
     def _masked(self, event: Event) -> Event:
-        mask = self._mask.now()
         match event:
             case LogLine():
-                return replace(event, message=mask.text(event.message))
+                return replace(event, message=self._mask.now().text(event.message))
             case StepEnded() if event.error is not None or event.output is not None:
+                mask = self._mask.now()
                 error = None if event.error is None else mask.text(event.error)
                 output = None if event.output is None else mask.json_text(event.output)
                 return replace(event, error=error, output=output)
