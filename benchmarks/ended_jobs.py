@@ -30,12 +30,20 @@ def fill(file: Path, count: int) -> None:
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA cache_size = -400000")
     connection.execute("BEGIN")
+    # Made at the end, from sorted rows: to keep a dozen of them with each row takes more than twice as long.
+    indexes = connection.execute(
+        "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'jobs' AND sql IS NOT NULL"
+    ).fetchall()
+    for name, _ in indexes:
+        connection.execute(f"DROP INDEX {name}")
     connection.executemany(
         "INSERT INTO jobs (id, path, revision, state, status, priority, source, schedule_id, epoch, queued_time,"
         " start_time, end_time, has_finally, name, data, result)"
         " VALUES (?, ?, 'r', 'finished', ?, 0, 'api', ?, 1, ?, ?, ?, 0, ?, ?, ?)",
         _rows(count),
     )
+    for _, sql in indexes:
+        connection.execute(sql)
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()

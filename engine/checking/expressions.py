@@ -49,7 +49,7 @@ class Source:
     def problems(self, faults: Mapping[Code, Fault]) -> list[Problem]:
         """The faults as problems of this document."""
         told = Notes(self.notes.marked)
-        for each in self.expressions():
+        for each in self.expressions() if faults else ():
             if (fault := faults.get(each.code)) is not None:
                 place = self._existing(each.place)
                 what = dotted(place[2:]) if each.template is None else f"template {each.template!r}"
