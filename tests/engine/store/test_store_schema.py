@@ -7,12 +7,14 @@ import subprocess
 import sys
 from threading import Thread
 
+import newest_schema
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from newest_schema import parts_of
 from sqlalchemy import inspect, text
 
 from engine.errors import DatabaseBusy, DatabaseRefused
@@ -67,6 +69,35 @@ def test_a_second_upgrade_changes_nothing_and_needs_no_alembic(sqlite):
     )
 
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_an_empty_file_gets_what_all_migrations_make_and_needs_no_alembic(tmp_path):
+    script = (
+        "import sys; from engine.store.database import Database;"
+        f"Database('sqlite:///{tmp_path}/jobs.sqlite').upgrade();"
+        "assert 'alembic' not in sys.modules"
+    )
+
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+    made, wanted = parts_of(tmp_path / "jobs.sqlite"), newest_schema.of_migrations()
+    assert one_line_each(made) == one_line_each(wanted), f"run {newest_schema.__file__}"
+
+
+def one_line_each(parts):
+    return [(*names, sql and " ".join(sql.split())) for *names, sql in parts]
+
+
+def test_a_file_whose_migrations_were_all_taken_back_is_migrated_again(sqlite):
+    with sqlite.write() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.downgrade(config, "base")
+
+    sqlite.upgrade()
+
+    with sqlite.read() as connection:
+        assert schema_revision(connection) == HEAD
 
 
 def test_an_upgrade_of_an_older_database_says_so_and_keeps_its_jobs(sqlite, bench_of, caplog):
