@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -29,7 +30,7 @@ _known = strategies.sampled_from(sorted(FLOWS))
 _unknown = strategies.text("abc0_-ü ", min_size=1, max_size=20).map(lambda name: f"none/{name.strip()}x.yml")
 _fields = strategies.tuples(_field(0, 59), _field(0, 23), _field(1, 28), _field(1, 12), _field(0, 6)).map(" ".join)
 _units = strategies.sampled_from("hdw")
-_moments = strategies.datetimes().map(lambda moment: moment.replace(year=max(moment.year, 1971)).isoformat())
+_moments = strategies.datetimes(datetime.fromisoformat("1971-01-01")).map(datetime.isoformat)
 
 FORMATS = {
     "document-path": _known | _known | _known | _unknown,
