@@ -35,8 +35,13 @@ class AuditVerbs(Parts):
 
     def _prune_audit(self, limit: int) -> int:
         """What the tick asks: forget at most so many changes that are older than RETENTION_AUDIT_DAYS; how many."""
+        before = self._audit_kept_since(self.clock.now())
+        return 0 if before is None else self._audit.prune(before, limit)
+
+    def _audit_kept_since(self, now: datetime) -> datetime | None:
+        """Changes before that time are forgotten; None keeps all."""
         days = self.settings.retention_audit_days
-        return self._audit.prune(self.clock.now() - timedelta(days=days), limit) if days else 0
+        return now - timedelta(days=days) if days else None
 
     @Part
     def _audit(self) -> AuditStore:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from engine import scheduler
+from engine.errors import DatabaseDown
 from engine.models.job import JobFilter, State
 from engine.models.tick import TickReport
 from engine.orchestrator.audit import AuditVerbs
@@ -16,6 +17,7 @@ from engine.orchestrator.part import Part
 
 if TYPE_CHECKING:
     from engine.scheduler.metronome import Metronome
+    from engine.store.work import WorkStore
 
 log = logging.getLogger("octoflow")
 
@@ -38,23 +40,49 @@ class UpkeepVerbs(InputVerbs, AuditVerbs):
         stages = {
             "sweep": self._sweep,
             "dispatch": self._dispatch,
+            "timezone": self._follow_timezone,
             "autostart": self._follow_config,
             "fire": self._fire,
             "wake": self._wake,
             "prune": self._prune,
             "tidy": self._tidy,
-            "mark": self._mark_tick,
         }
-        report = scheduler.tick(stages, self.clock)
+        if not self._has_work():
+            stages = {"autostart": self._follow_config}
+        report = scheduler.tick({**stages, "mark": self._mark_tick}, self.clock)
         if self._started and not self._is_leaving and self.settings.executor == "local":
             self._metronome.go_on()
         return report
 
+    def _has_work(self) -> bool:
+        """Whether a stage that asks the database would find anything: most ticks find nothing, and ask once."""
+        from engine.executors.owner import dead_owners
+
+        settings, now = self.settings, self.clock.now()
+        try:
+            if settings.retention_jobs_per_flow or dead_owners(settings.run_path / "owners", self._executor.owner.host):
+                return True
+            ended_before, failed_before = self._kept_since(now)
+            return self._work.is_any(
+                now,
+                zone=settings.timezone.key,
+                ended_before=ended_before,
+                failed_before=failed_before,
+                audit_before=self._audit_kept_since(now),
+                tidied_within=HOUR,
+            )
+        except DatabaseDown:
+            raise
+        except Exception:
+            log.exception("tick: it cannot be told what there is to do, so each stage has its turn")
+            return True
+
     def _begin_clock(self) -> None:
         """At a start: schedules and due times as config.yml and TIMEZONE have them now."""
+        self._follow_timezone(TickReport())
         self._follow_config(TickReport())
 
-    def _follow_timezone(self) -> None:
+    def _follow_timezone(self, _report: TickReport) -> None:
         """Due times as TIMEZONE has them now, for what names no zone of its own."""
         zone = self.settings.timezone
         if self._marks.text("timezone") != zone.key:
@@ -98,7 +126,6 @@ class UpkeepVerbs(InputVerbs, AuditVerbs):
         self._executor.nudge(report.dispatched)
 
     def _follow_config(self, report: TickReport) -> None:
-        self._follow_timezone()
         for problem in self.reconcile():
             log.warning("%s", problem)
             report.errors.append(problem)
@@ -111,11 +138,8 @@ class UpkeepVerbs(InputVerbs, AuditVerbs):
 
     def _prune(self, report: TickReport) -> None:
         """Delete what is older than is kept, so much at a time that no launch waits for it."""
-        settings, now = self.settings, self.clock.now()
-        ended, failed = (
-            now - timedelta(days=days) if days else None
-            for days in (settings.retention_days, settings.retention_failed_days)
-        )
+        settings = self.settings
+        ended, failed = self._kept_since(self.clock.now())
         report.pruned = self._jobs.prune(ended, failed, PRUNE_ROWS)
         if settings.retention_jobs_per_flow:
             done = self._marks.text("pruned_up_to")
@@ -127,6 +151,12 @@ class UpkeepVerbs(InputVerbs, AuditVerbs):
             self._schedules.prune_slots(ended, PRUNE_ROWS)
         self._prune_audit(PRUNE_ROWS)
         self._prune_once(PRUNE_ROWS)
+
+    def _kept_since(self, now: datetime) -> tuple[datetime | None, datetime | None]:
+        """Jobs that ended before the one time, or failed before the other, are not kept; None is for ever."""
+        days = self.settings.retention_days, self.settings.retention_failed_days
+        ended, failed = (now - timedelta(days=each) if each else None for each in days)
+        return ended, failed
 
     def _tidy(self, _report: TickReport) -> None:
         """Once an hour: remove documents without jobs, and what killed writers left in the data folder."""
@@ -144,6 +174,12 @@ class UpkeepVerbs(InputVerbs, AuditVerbs):
     def _schedules_changed(self) -> None:
         if "_metronome" in self.__dict__:
             self._metronome.look_again()
+
+    @Part
+    def _work(self) -> WorkStore:
+        from engine.store.work import WorkStore
+
+        return WorkStore(self._database)
 
     @Part
     def _metronome(self) -> Metronome:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, select
 
+from engine.store import prepared
 from engine.store.database import Database
 from engine.store.tables import insert_or_renew, marks
 
@@ -22,7 +23,9 @@ class MarkStore:
     def mark(self, name: str, *, time: datetime | None = None, text: str | None = None) -> None:
         """Set both of this name."""
         row = {"name": name, "time": time, "text": text}
-        self._database.change(lambda c: c.execute(insert_or_renew(marks, c.dialect.name, ("time", "text")), row))
+        self._database.change(
+            lambda c: prepared.change(c, insert_or_renew(marks, c.dialect.name, ("time", "text")), row)
+        )
 
     def marked(self, name: str) -> datetime | None:
         """The time of this name, None when there is none."""

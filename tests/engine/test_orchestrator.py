@@ -518,6 +518,22 @@ def test_a_tick_reports_what_it_did(make):
     assert report.duration_ms > 0
 
 
+def test_a_tick_with_nothing_to_do_asks_the_database_once_and_writes_that_it_was_there(make):
+    engine = make()
+    engine.tick()  # The first one has the time zone to follow, and tidies.
+    asked: list[str] = []
+
+    with engine._database.read() as connection:
+        driver = connection.connection.driver_connection
+    driver.set_trace_callback(asked.append)
+    engine.tick()
+    driver.set_trace_callback(None)
+
+    statements = [statement.split()[0] for statement in asked]
+    assert [each for each in statements if each not in ("BEGIN", "COMMIT", "ROLLBACK")] == ["SELECT", "INSERT"]
+    assert engine.last_tick() is not None
+
+
 def test_a_tick_closes_the_jobs_of_dead_owners_at_once_and_forgets_them(engine):
     owners = engine.settings.run_path / "owners"
     (owners / f"{DEAD.id}.lock").touch()
