@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from random import getrandbits
 from threading import Event
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,9 +44,27 @@ def new_id(moment: datetime) -> str:
 
     The twelve bits after the millisecond carry its fraction, the RFC's method 3.
     """
+    return _id(_first_of(moment) | secrets.randbits(62))
+
+
+def new_ids(moment: datetime) -> Iterator[str]:
+    """As many of `new_id` as are asked for, each after the one before: the RFC's method 2, a random step each time.
+
+    Thousands that are stored together then stand together in an index.
+    """
+    value = _first_of(moment) | secrets.randbits(61)
+    while True:
+        yield _id(value)
+        value += 1 + getrandbits(32)
+
+
+def _first_of(moment: datetime) -> int:
     millis, micros = divmod(to_micros(moment), 1000)
     fraction = micros * 4096 // 1000
-    value = (millis << 80) | (7 << 76) | (fraction << 64) | (2 << 62) | secrets.randbits(62)
+    return (millis << 80) | (7 << 76) | (fraction << 64) | (2 << 62)
+
+
+def _id(value: int) -> str:
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 

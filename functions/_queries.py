@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.models.audit import AuditFilter
+from engine.models.forecast import MAX_HOURS, MAX_RUNS
 from engine.models.job import JobFilter, State, Status
 from functions._query import bounded
 
@@ -67,8 +68,8 @@ class ListSlots:
 class Foresee:
     """How far to look ahead, and how many runs to show."""
 
-    hours: float = bounded(24.0, 0.1, 8_784)
-    limit: int = bounded(500, 1, 5000)
+    hours: float = bounded(24.0, 0.1, MAX_HOURS)
+    limit: int = bounded(500, 1, MAX_RUNS)
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 from engine.cli.schedule_clients import ScheduleClient, schedule_client
 from engine.cli.terminal import print_table, say
 from engine.cli.verbs import finish, print_json, time
+from engine.models.forecast import MAX_HOURS, MAX_RUNS
 
 if TYPE_CHECKING:
     from engine.cli.terminal import Commands
-
-MAX_HOURS = 8_784
-MAX_LIMIT = 5_000
-"""The API's own."""
 
 
 def add(commands: Commands) -> None:
@@ -52,6 +49,6 @@ def _hours(text: str) -> float:
 
 def _limit(text: str) -> int:
     number = int(text)
-    if not 1 <= number <= MAX_LIMIT:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {MAX_LIMIT}")
+    if not 1 <= number <= MAX_RUNS:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {MAX_RUNS}")
     return number

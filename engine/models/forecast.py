@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+MAX_HOURS = 8_784
+"""How far a forecast may look ahead: a year."""
+MAX_RUNS = 5_000
+"""How many runs it may show."""
+
 
 class WarningCode(StrEnum):
     """What a warning is about."""

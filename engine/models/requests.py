@@ -10,12 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, Valid
 
 from engine.errors import RequestInvalid
 from engine.models.access import Role, problems_of_key
-from engine.models.schedule import Misfire, Overlap
+from engine.models.schedule import MAX_EVERY_SECONDS, Misfire, Overlap
 
 SHOWN = 20
 """How many problems an answer lists; a body can have a million."""
-YEAR = 31_536_000
-"""The most seconds between two runs, and that a run may be late."""
 
 
 NOTHING: JsonValue = {"type": "null"}
@@ -150,7 +148,9 @@ class AddFlow(RequestBody):
         description="Five fields, or such as `@hourly`.",
         json_schema_extra={"format": "cron"},
     )
-    every_seconds: int | None = Field(None, ge=1, le=YEAR, description="So many seconds from one run to the next.")
+    every_seconds: int | None = Field(
+        None, ge=1, le=MAX_EVERY_SECONDS, description="So many seconds from one run to the next."
+    )
     timezone: str | None = Field(
         None,
         max_length=64,
@@ -164,7 +164,7 @@ class AddFlow(RequestBody):
         Misfire.LATEST, strict=False, description="Runs that no tick saw in time: the `latest` is made up for, or none."
     )
     misfire_grace_seconds: int | None = Field(
-        None, ge=1, le=YEAR, description="How late a run may be; 3600 under `latest`, 90 under `skip`."
+        None, ge=1, le=MAX_EVERY_SECONDS, description="How late a run may be; 3600 under `latest`, 90 under `skip`."
     )
     timeout_seconds: float | None = Field(
         None, ge=1, le=2_592_000, description="How long each job may run; FLOW_TIMEOUT_SECONDS when it does not say."

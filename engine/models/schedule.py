@@ -13,6 +13,9 @@ DEFAULT_GRACE_SECONDS = 3600
 ON_TIME_SECONDS = 90
 """How late a due time still counts under `misfire: skip`: a tick that comes once a minute, and is late itself."""
 
+MAX_EVERY_SECONDS = 31_536_000
+"""The most seconds between two runs, and that a run may be late: a year."""
+
 
 class Overlap(StrEnum):
     """What happens at a due time when the flow still runs: no job, or one that waits."""

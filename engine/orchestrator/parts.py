@@ -59,6 +59,7 @@ class Parts:
         *,
         schedule_id: str | None = None,
         checked: CheckedDocument | None = None,
+        id: str | None = None,
     ) -> tuple[NewJob, list[Any]]:
         if timeout_seconds is not None and not 1 <= timeout_seconds <= MAX_TIMEOUT_SECONDS:
             raise RequestInvalid(f"timeout_seconds must be from 1 to {MAX_TIMEOUT_SECONDS}.")
@@ -66,16 +67,19 @@ class Parts:
             raise RequestInvalid(f"priority must be from -{MAX_PRIORITY} to {MAX_PRIORITY}.")
         checked = checked or self._checker.document(path)
         key, flow = checked.document.path, checked.flow
-        if source is Source.SCHEDULE:
-            refuse_secrets(key, flow.inputs, data)
-        values = read_inputs(key, flow.inputs, data)
+        secrets: dict[str, str] | None = None
+        if flow.inputs:
+            if source is Source.SCHEDULE:
+                refuse_secrets(key, flow.inputs, data)
+            values = read_inputs(key, flow.inputs, data)
+            data, secrets = values.shown, values.secrets
         job = NewJob(
-            id=new_id(self.clock.now()),
+            id=id or new_id(self.clock.now()),
             path=key,
             name=flow.name,
             revision=checked.document.revision,
-            data=values.shown,
-            secrets=values.secrets,
+            data=data,
+            secrets=secrets,
             lock_slots=tuple(f"{key}#{slot}" for slot in range(flow.max_concurrent)),
             priority=priority,
             timeout_seconds=timeout_seconds or self.settings.flow_timeout_seconds,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from engine.clock import new_id
+from engine.clock import new_id, new_ids
 from engine.errors import RequestInvalid, TooLarge
 from engine.models.job import Json, NewJob, Source
 from engine.models.schedule import (
+    MAX_EVERY_SECONDS,
     DueSchedule,
     Misfire,
     Overlap,
@@ -31,11 +32,10 @@ if TYPE_CHECKING:
     from engine.models.forecast import Forecast
     from engine.models.once import Once
 
-MAX_EVERY_SECONDS = 31_536_000
-MAX_FORECAST_HOURS = 8_784
 MOST_LOOKED_AT = 1_000
 """So many documents a tick keeps in mind."""
-EVERY_SCHEDULE = ScheduleFilter(limit=1_000_000)
+CHANGED_DAY = timedelta(days=2)
+"""A change of the clocks is told for the whole local day that a forecast ends in."""
 
 
 class ScheduleVerbs(OnceVerbs):
@@ -132,13 +132,15 @@ class ScheduleVerbs(OnceVerbs):
 
     def forecast(self, hours: float, limit: int, flows: str | None = None) -> Forecast:
         """What the schedules will do in so many hours, at most `limit` runs of it."""
+        from engine.models.forecast import MAX_HOURS
         from engine.scheduler.forecast import forecast
 
-        if not 0 < hours <= MAX_FORECAST_HOURS:
-            raise RequestInvalid(f"hours must be above 0 and at most {MAX_FORECAST_HOURS}, which is a year.")
+        if not 0 < hours <= MAX_HOURS:
+            raise RequestInvalid(f"hours must be above 0 and at most {MAX_HOURS}, which is a year.")
         now = self.clock.now()
-        schedules = self._schedules.list(EVERY_SCHEDULE, flows)
-        return forecast(schedules, self.settings.timezone, now, now + timedelta(hours=hours), limit)
+        until = now + timedelta(hours=hours)
+        schedules = self._schedules.active(until + CHANGED_DAY, flows)
+        return forecast(schedules, self.settings.timezone, now, until, limit)
 
     # What the tick asks
 
@@ -147,7 +149,9 @@ class ScheduleVerbs(OnceVerbs):
 
         before = report.fired
         look_at = lru_cache(maxsize=MOST_LOOKED_AT)(self._checker.document)  # Once in a tick, however many run it.
-        Firer(self._schedules, partial(self._job_of, look_at), self._zone_of, self.clock).fire(report)
+        Firer(
+            self._schedules, partial(self._job_of, look_at, new_ids(self.clock.now())), self._zone_of, self.clock
+        ).fire(report)
         if report.fired > before:
             self._executor.nudge(report.fired - before)
 
@@ -167,7 +171,9 @@ class ScheduleVerbs(OnceVerbs):
     def _masked(self, schedule: Schedule) -> Schedule:
         return replace(schedule, data=self._secrets.mask().json(schedule.data))
 
-    def _job_of(self, look_at: Callable[[str], CheckedDocument], schedule: DueSchedule) -> tuple[NewJob, Sequence[Any]]:
+    def _job_of(
+        self, look_at: Callable[[str], CheckedDocument], ids: Iterator[str], schedule: DueSchedule
+    ) -> tuple[NewJob, Sequence[Any]]:
         return self._new_job(
             schedule.path,
             schedule.data,
@@ -176,6 +182,7 @@ class ScheduleVerbs(OnceVerbs):
             Source.SCHEDULE,
             schedule_id=schedule.id,
             checked=look_at(schedule.path),
+            id=next(ids),
         )
 
     def _zone_of(self, timing: Timing) -> tzinfo:

@@ -22,9 +22,7 @@ UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 def storable(text: str) -> str:
     """The text as a plain `str`, with U+FFFD for every character that some database cannot hold."""
     text = str(text)
-    if text.isascii() and "\0" not in text:
-        return text
-    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return text if text.isascii() and "\0" not in text else UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def compact(value: Json) -> str:

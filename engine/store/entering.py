@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, select
 from engine.models.job import NewJob, State
 from engine.models.schedule import Firing, Overlap, Verdict
 from engine.store import prepared
-from engine.store.launching import job_row
+from engine.store.launching import pending_row
 from engine.store.tables import insert_absent, jobs
 
 T = TypeVar("T")
@@ -64,7 +64,8 @@ def _start(connection: Connection, launches: Iterable[Firing], holders: Mapping[
         lock = _free_lock(job, taken)
         if lock is not None or not job.lock_slots:
             taken.add(lock or "")
-            rows[firing.schedule_id] = {**job_row(job, now), "lock": lock}
+            rows[firing.schedule_id] = row = pending_row(job, now)
+            row["lock"] = lock
     if not rows:
         return []
     # In the order of the locks, so that two ticks cannot wait for each other.
@@ -107,7 +108,7 @@ def _turn_away(
         else:
             reason = f"waits for job {holder}" if holder else "waits for its flow"
             entries[firing.schedule_id] = Entry(Verdict.FIRED, job.id, reason)
-            blocked.append({**job_row(job, now), "state": State.BLOCKED, "wanted": job.path})
+            blocked.append({**pending_row(job, now), "state": State.BLOCKED, "wanted": job.path})
     if blocked:
         connection.execute(jobs.insert(), blocked)
     return entries

@@ -41,7 +41,16 @@ def launch(
     if once is not None:
         use_key(connection, once, job.id, now)
     insert_documents(connection, documents, now)
-    row = job_row(job, now, owner, lease_until)
+    row = pending_row(job, now)
+    if owner is not None:
+        row |= {
+            "state": State.RUNNING,
+            "owner": owner.id,
+            "host": owner.host,
+            "epoch": 1,
+            "lease_until": lease_until,
+            "start_time": now,
+        }
     lock = None
     if job.lock_slots:
         lock = _insert_locked(connection, job.lock_slots, row)
@@ -66,31 +75,23 @@ def _insert_locked(connection: Connection, slots: Sequence[str], row: dict[str, 
     raise FlowRunning(None)
 
 
-def job_row(
-    job: NewJob, now: datetime, owner: Owner | None = None, lease_until: datetime | None = None
-) -> dict[str, Any]:
-    """The row of a job that holds no lock yet: pending, or claimed when an owner is given."""
-    claimed = owner is not None
+def pending_row(job: NewJob, now: datetime) -> dict[str, Any]:
+    """The row of a job that holds no lock yet and that nobody has claimed."""
     return {
         "id": job.id,
         "path": job.path,
         "revision": job.revision,
-        "state": State.RUNNING if claimed else State.PENDING,
+        "state": State.PENDING,
         "priority": job.priority,
         "source": job.source,
         "schedule_id": job.schedule_id,
         "timeout_seconds": job.timeout_seconds,
         "lock": None,
-        "owner": owner.id if owner else None,
-        "host": owner.host if owner else None,
-        "epoch": 1 if claimed else 0,
-        "lease_until": lease_until if claimed else None,
+        "epoch": 0,
         "queued_time": now,
-        "start_time": now if claimed else None,
         "has_finally": job.has_finally,
         "name": job.name,
         "data": job.data,
-        "wanted": None,
         "secrets": job.secrets,
     }
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, select
+from sqlalchemy import Connection, Select, and_, bindparam, false, func, or_, select
 
 from engine.errors import DatabaseRefused, ScheduleNotFound
 from engine.models.schedule import BrokenSchedule, Schedule, ScheduleFilter, Slot
@@ -21,6 +21,12 @@ DUE = (
     .where(schedules.c.next_due <= bindparam("now"))
     .order_by(schedules.c.next_due)
     .limit(bindparam("limit"))
+)
+NOT_AFTER = (
+    select(schedules)
+    .where(schedules.c.is_paused == false())
+    .where(or_(schedules.c.next_due <= bindparam("until"), schedules.c.next_due.is_(None)))
+    .order_by(schedules.c.id)
 )
 OF_SOURCE = select(schedules).where(schedules.c.source == bindparam("source")).order_by(schedules.c.id)
 BY_DEFAULT_ZONE = (
@@ -71,6 +77,15 @@ def list_schedules(connection: Connection, filter: ScheduleFilter, flows: str | 
     page = _matching(select(schedules, NEWEST_SLOT), filter, flows, connection.dialect.name).order_by(schedules.c.id)
     found = _read_listed(connection, page.limit(filter.limit).offset(filter.offset))
     return [stand_in(each) if isinstance(each, BrokenSchedule) else each for each in found]
+
+
+def list_active(connection: Connection, until: datetime, flows: str | None) -> list[Schedule]:
+    """Those that are not paused and that are next due up to then, or never; without their slots, oldest first."""
+    query = (
+        NOT_AFTER if flows is None else NOT_AFTER.where(path_matches(schedules.c.path, flows, connection.dialect.name))
+    )
+    found = read_each(connection, query, {"until": until}, to_schedule)
+    return [each for each in found if isinstance(each, Schedule)]
 
 
 def count_schedules(connection: Connection, filter: ScheduleFilter, flows: str | None) -> int:

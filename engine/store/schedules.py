@@ -108,6 +108,10 @@ class ScheduleStore:
         values = {"now": now, "limit": limit}
         return self._database.ask(lambda c: read_due(c, schedule_lists.DUE, values))
 
+    def active(self, until: datetime, flows: str | None = None) -> list[Schedule]:
+        """The schedules that are not paused and that are next due up to then, or never; without their slots."""
+        return self._database.ask(lambda c: schedule_lists.list_active(c, until, flows))
+
     def next_due_time(self) -> datetime | None:
         """When the first of all schedules is due, None when none ever is."""
         return self._database.ask(schedule_lists.get_next_due)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import islice
 from threading import Event
 from uuid import RFC_4122, UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.clock import EPOCH, Clock, from_micros, new_id, to_micros
+from engine.clock import EPOCH, Clock, from_micros, new_id, new_ids, to_micros
 
 ages = st.integers(min_value=0, max_value=10**6 * 60 * 60 * 24 * 365 * 200)
 moments = ages.map(from_micros)
@@ -62,3 +63,13 @@ def test_waiting_ends_with_the_event_or_with_the_time():
     assert clock.wait(event, 0.001) is False
     event.set()
     assert clock.wait(event, 60) is True
+
+
+@given(moments)
+def test_many_ids_of_one_moment_are_in_order_and_as_those_that_are_made_one_by_one(moment):
+    ids = list(islice(new_ids(moment), 100))
+
+    assert sorted(set(ids)) == ids
+    alone = new_id(moment)
+    assert {id[:18] for id in ids} == {alone[:18]}
+    assert {(UUID(id).version, UUID(id).variant) for id in ids} == {(7, RFC_4122)}

@@ -309,6 +309,16 @@ def test_slots_are_deleted_so_many_at_a_time(schedules, timetable):
     assert schedules.prune_slots(later, 100) == 0
 
 
+def test_those_that_a_forecast_is_about_are_due_by_then_or_never(schedules, timetable):
+    soon, never = timetable.add("a.yml"), timetable.add("b.yml", next_due=None)
+    timetable.add("later.yml", next_due=NOW + MINUTE + timedelta(microseconds=1))
+    schedules.pause(timetable.add("paused.yml").id)
+    other = timetable.add("other/c.yml")
+
+    assert schedules.active(NOW + MINUTE) == [soon, never, other]
+    assert schedules.active(NOW + MINUTE, "other/*") == [other]
+
+
 def test_due_schedules_that_stand_alike_share_what_is_decided_about(schedules, timetable):
     """A cron says when it is due whatever its anchor; an interval counts from it."""
     crons = [Timing(NOW - n * MINUTE, cron="* * * * *") for n in range(2)]
