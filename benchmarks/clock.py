@@ -71,7 +71,12 @@ def _ticks(engine: Orchestrator, clock: HeldClock, rounds: int) -> Iterator[Row]
     for total in (10_000, 100_000):
         ratio = ten_due[total] / ten_due[100]
         yield f"tick, 10 due of {total}", f"{ten_due[total]:.2f} ms", f"{ten_due[100]:.2f} ms", ratio, "<= 1.5"
-    none_due = _median_ms(engine.tick, rounds * 5)
+
+    def tick_a_minute_later() -> None:
+        clock.moment += timedelta(minutes=1)  # Or the mark of the tick would be as it was, and not be written.
+        engine.tick()
+
+    none_due = _median_ms(tick_a_minute_later, rounds * 5)
     with sqlite3.connect(engine.settings.jobs_db_path) as connection:
         now = to_micros(clock.now())
         select = "SELECT id FROM schedules WHERE next_due <= ? ORDER BY next_due LIMIT 200"
