@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_args
@@ -125,7 +125,9 @@ def _finding(detail: ErrorDetails, place: Place, branch: Place | None, value: Js
         case "literal_error" | "enum":
             return Finding(place, "wrong_value", f"{name} must be {context['expected']}", branch=branch)
         case kind if kind in WANTED:
-            return _wrong_type(place, branch, [WANTED[kind]], kind_of(value))
+            wrong = _wrong_type(place, branch, [WANTED[kind]], kind_of(value))
+            is_options = isinstance(step, dict) and place == (step.get("type"),)
+            return replace(wrong, hint=_options_hint(place[0], value)) if is_options else wrong
         case "value_error":
             return Finding(place, "wrong_value", f"{name}: {context.get('error', detail['msg'])}", branch=branch)
     message = detail["msg"]
@@ -178,11 +180,18 @@ def _misnamed(findings: list[Finding], step: Json) -> list[Finding]:
         message = f"its options are missing: an object called {kind!r}"
         better = Finding((too_high[0],), "missing_options", message, f"{', '.join(too_high)}: put this under {kind!r}")
     else:
-        needed = [name for name, field in options.model_fields.items() if field.is_required()]
-        hint = f"it needs {', '.join(needed)}" if needed else None
-        better = Finding((kind,), "missing_options", f"its options are missing: an object called {kind!r}", hint)
+        message = f"its options are missing: an object called {kind!r}"
+        better = Finding((kind,), "missing_options", message, _options_hint(kind, None))
     told = {(key,) for key in (kind, *misnamed[:1], *too_high)}
     return [better, *(finding for finding in findings if finding.place not in told)]
+
+
+def _options_hint(kind: Any, given: Json) -> str | None:
+    """What to write for a step's options, where something else than an object was given; None where none are needed."""
+    needed = [name for name, field in _options(kind).model_fields.items() if field.is_required()]
+    if len(needed) == 1 and isinstance(given, str | int | float) and not isinstance(given, bool):
+        return f"write {kind}: {{{needed[0]}: {str(given)[:50]}}}"
+    return f"it needs {', '.join(needed)}" if needed else None
 
 
 def _known_hint(place: Place, step: Json) -> str | None:

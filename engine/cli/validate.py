@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.cli.opening import below
 from engine.cli.terminal import plain, say
-from engine.errors import OctoflowError, RequestInvalid
+from engine.errors import FileMissing, OctoflowError, RequestInvalid
 from engine.models.document_view import outline_json
 from engine.models.outline import Outline
 from engine.models.problem import Problem
@@ -89,7 +89,12 @@ def _documents(settings: Settings, catalog: Catalog, given: str) -> list[str]:
     """The documents that a path means: itself, or all that are in the folder."""
     path = below(settings.flows_path, given)
     if not (path and os.path.isdir(settings.flows_path / path)):
-        return [catalog.find(path)]
+        try:
+            return [catalog.find(path)]
+        except FileMissing:
+            raise RequestInvalid(
+                f"{given} is no flow and no folder below FLOWS_PATH ({settings.flows_path})."
+            ) from None
     folder = os.path.relpath(os.path.realpath(settings.flows_path / path), os.path.realpath(settings.flows_path))
     found = [key for key in catalog.list() if folder == "." or key.startswith(f"{folder}/")]
     if not found:

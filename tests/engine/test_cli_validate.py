@@ -120,6 +120,7 @@ def test_text_that_is_no_flow_is_a_problem_like_any_other(flows, capsys, text):
         (["good.yml", "--format", "xml"], "invalid choice"),
         (["\0"], "octoflow validate: error:"),
         (["x" * 5000], "octoflow validate: error:"),
+        (["gone.yml"], "gone.yml is no flow and no folder below FLOWS_PATH ("),
         ([""], "octoflow validate: error:"),
     ],
 )

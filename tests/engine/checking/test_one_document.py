@@ -145,7 +145,11 @@ SWITCH = "  switch: {data_key: x, cases: [{when: x, "
         ("type: exit\n  exit: {message: x}", "name", "step 1: name is missing", None),
         ("name: 5\n  type: exit\n  exit: {message: x}", "name", "name must be text, not a number", "quotes"),
         ("name: a\n  type: rest", "rest", "its options are missing: an object called 'rest'", "it needs uri"),
-        ("name: a\n  type: rest\n  rest:", "rest", "rest must be an object, not null", None),
+        ("name: a\n  type: rest\n  rest:", "rest", "rest must be an object, not null", "it needs uri"),
+        ("name: a\n  type: sleep\n  sleep: 5", "sleep", "must be an object, not a number", "write sleep: {seconds: 5}"),
+        ("name: a\n  type: goto\n  goto: b", "goto", "must be an object, not text", "write goto: {step_name: b}"),
+        ("name: a\n  type: sleep\n  sleep: true", "sleep", "not true or false", "it needs seconds"),
+        ("name: a\n  type: debug\n  debug: text", "debug", "must be an object, not text", None),
         (
             "name: a\n  type: rest\n  jq: {}",
             "jq",
