@@ -129,7 +129,8 @@ class Executor(ABC):
         try:
             return supervision.supervise()
         finally:
-            del self._running[id]
+            if self._running.get(id) is supervision:  # Else it was lost here, and another one has it since.
+                del self._running[id]
             self.endings.tell(id)
 
     # Stopping them

@@ -12,7 +12,7 @@ from services import is_alive, until
 from engine.errors import DatabaseBusy
 from engine.executors.owner import live_owners
 from engine.models.job import JobFilter, Owner, Reason, State, Status
-from engine.supervisor import Supervision
+from engine.supervisor import Supervision, row
 
 
 class Faulty:
@@ -473,6 +473,29 @@ def test_a_close_waits_for_a_recovery(hall, look_each):
 
     assert state_of(hall, job) is State.FINISHED
     assert [str(step.status) for step in hall.jobs.steps(job)] == ["stopped", "success"]
+
+
+def test_a_job_that_was_lost_here_and_is_adopted_here_is_told_of_like_any_other(hall, look_each, monkeypatch, caplog):
+    """As after a pause of the whole process: whoever ran it before notices only at the next renewal."""
+    look_each(0.05)
+    monkeypatch.setattr(row, "RENEW_SECONDS", 0.5)
+    executor = hall.executor()
+    executor.start()
+    job = hall.queue(
+        "name: f\nfinally_step: tidy\nsteps:\n  - {name: wait, type: sleep, sleep: {seconds: 60}}\n"
+        "  - {name: tidy, type: sleep, sleep: {seconds: 2}}\n"
+    )
+    hall.in_step(job)
+
+    hall.jobs.sweep(hall.clock.now(), {executor.owner.id})
+    hall.in_step(job, "tidy")
+    until(lambda: "the lease was lost" in caplog.text)
+    assert state_of(hall, job) is State.STOPPING
+    executor.close()
+
+    assert state_of(hall, job) is State.FINISHED
+    assert [str(step.status) for step in hall.jobs.steps(job)] == ["stopped", "success"]
+    assert "its supervisor failed" not in caplog.text
 
 
 # Until there is nothing left
