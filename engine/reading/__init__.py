@@ -19,6 +19,9 @@ __all__ = ["Marked", "ReadingError", "decode", "read_document", "read_json", "re
 FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 """What YAML does not allow in a text: controls, lone surrogates, and a byte order mark past the beginning."""
 
+PAIR = re.compile(r"((?<!\\)(?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+"""One character beyond U+FFFF as JSON escapes it, after backslashes that are escaped themselves."""
+
 
 def decode(content: bytes) -> str:
     """UTF-8 text, without a byte order mark."""
@@ -87,6 +90,8 @@ def read_document(text: str, *, failsafe: bool = False) -> Marked:
     try:
         value = builder.build(_events(text))
     except yaml.YAMLError as error:
+        if (unescaped := _without_pairs(text)) != text:
+            return read_document(unescaped, failsafe=failsafe)
         raise ReadingError([*builder.problems, _syntax_problem(error, text)]) from error
     if builder.problems:
         raise ReadingError(builder.problems)
@@ -146,6 +151,19 @@ def _finite(text: str) -> float:
     if not isfinite(number):
         raise ValueError(f"{text[:40]} is not a number that JSON has")
     return number
+
+
+def _without_pairs(text: str) -> str:
+    """A JSON text with the characters that pairs of escapes stand for: all of JSON is YAML but these."""
+    import json
+
+    unescaped = PAIR.sub(lambda found: found[1] + json.loads(rf'"\u{found[2]}\u{found[3]}"'), text)
+    if unescaped != text:
+        try:
+            json.loads(text)
+        except (ValueError, RecursionError):
+            return text  # In YAML they may stand where nothing is an escape.
+    return unescaped
 
 
 def _events(text: str) -> Iterator[Any]:

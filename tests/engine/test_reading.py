@@ -219,6 +219,32 @@ def test_what_json_writes_is_read_back(value: object) -> None:
     assert read_json(json.dumps(value)) == value
 
 
+@given(JSON.filter(lambda value: "\x7f" not in json.dumps(value)))
+def test_what_json_writes_is_yaml_as_well(value: object) -> None:
+    """Also beyond U+FFFF, where it writes two escapes of which YAML takes neither; but for a raw DEL."""
+    assert read_yaml(json.dumps(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r'{"a": "\\\ud83d\ude00\uD83D\uDE00"}', {"a": "\\\U0001f600\U0001f600"}),
+        (r'{"a": "\ud83d\ude00 \\ud83d\\ude00"}', {"a": "\U0001f600 \\ud83d\\ude00"}),
+        (r"a: \ud83d\ude00", {"a": r"\ud83d\ude00"}),
+    ],
+)
+def test_two_escapes_are_one_character_where_they_are_json_s(text: str, value: object) -> None:
+    assert read_yaml(text) == value
+
+
+@pytest.mark.parametrize(
+    "text", [r'{"a": "\ud83d"}', r'{"a": "\ude00\ud83d"}', r'a: "\ud83d\ude00"', r'{"a": "\ud83d\ude00 \ud83d"}']
+)
+def test_half_a_character_is_refused_and_so_is_a_pair_in_yaml(text: str) -> None:
+    with pytest.raises(ReadingError, match="line 1: this is not valid YAML"):
+        read_yaml(text)
+
+
 @given(JSON.filter(lambda value: "\ud800" not in json.dumps(value)))
 def test_what_a_yaml_writer_writes_is_read_back(value: object) -> None:
     try:
