@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import Field, dataclass, field, fields
 from datetime import datetime, tzinfo
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from engine.errors import RequestInvalid
@@ -41,8 +42,7 @@ def bounded(default: Any, low: float, high: float) -> Any:
 
 def read_query(type: type[T], arguments: MultiDict[str, str], times: Times) -> T:
     """The query; RequestInvalid names every parameter that cannot be used. An empty value counts as not given."""
-    hints = get_type_hints(type)
-    known = {known.name: known for known in fields(type)}  # type: ignore[arg-type]
+    hints, known = _fields_of(type)  # type: ignore[arg-type]
     problems = list(_unknown(arguments, known))
     values = {}
     for name, texts in arguments.lists():
@@ -54,6 +54,12 @@ def read_query(type: type[T], arguments: MultiDict[str, str], times: Times) -> T
     if problems:
         raise _invalid(problems)
     return type(**values)
+
+
+@cache
+def _fields_of(type: type[Any]) -> tuple[dict[str, Any], dict[str, Field[Any]]]:
+    """The types and the fields by name. Kept: hints are texts, and to understand them takes longer than the query."""
+    return get_type_hints(type), {each.name: each for each in fields(type)}
 
 
 def refuse_query(arguments: MultiDict[str, str]) -> None:
