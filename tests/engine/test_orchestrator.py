@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from clocks import TestClock
+from engines import engines, folder_with
 from flows import QUICK, SLOW, TIDY
 from services import until
-from stores import upgraded_sqlite
 
 from engine.errors import (
     DatabaseBusy,
@@ -48,27 +48,13 @@ DEAD = Owner(f"{HOST}:1:dead", HOST)
 
 @pytest.fixture
 def data(tmp_path):
-    folder = tmp_path / "data"
-    (folder / "flows").mkdir(parents=True)
-    (folder / "jobs.sqlite").write_bytes(upgraded_sqlite())
-    for name, text in (("quick.yml", QUICK), ("slow.yml", SLOW), ("tidy.yml", TIDY)):
-        (folder / "flows" / name).write_text(text)
-    return folder
+    return folder_with({"quick.yml": QUICK, "slow.yml": SLOW, "tidy.yml": TIDY}, tmp_path / "data")
 
 
 @pytest.fixture
 def make(data):
-    """Makes engines over the data folder; without workers nothing that is launched is run."""
-    made = []
-
-    def make(clock=None, **settings):
-        values = {"flow_max_workers": 0, "grace_seconds": 5, **settings}
-        made.append(Orchestrator(Settings(data_path=data, **values), clock))
-        return made[-1]
-
-    yield make
-    for engine in made:
-        engine.close()
+    with engines(data, flow_max_workers=0, grace_seconds=5) as make:
+        yield make
 
 
 @pytest.fixture

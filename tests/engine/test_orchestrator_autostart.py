@@ -10,13 +10,11 @@ from threading import Barrier
 
 import pytest
 from clocks import NOON, TestClock
+from engines import engines, folder_with
 from flows import QUICK
-from stores import upgraded_sqlite
 
 from engine.errors import DatabaseDown, DocumentInvalid, FlowNotFound, RequestInvalid, ScheduleExists, TooLarge
 from engine.models.schedule import Overlap, ScheduleFilter, ScheduleSource
-from engine.orchestrator import Orchestrator
-from engine.settings import Settings
 from engine.store.schedules import ScheduleStore
 
 HOURLY = "cron: 0 * * * *\n" + QUICK
@@ -25,25 +23,13 @@ EVERY = ScheduleFilter(limit=100)
 
 @pytest.fixture
 def data(tmp_path):
-    folder = tmp_path / "data"
-    (folder / "flows").mkdir(parents=True)
-    (folder / "jobs.sqlite").write_bytes(upgraded_sqlite())
-    for name, text in (("quick.yml", QUICK), ("hourly.yml", HOURLY), ("other.yml", QUICK)):
-        (folder / "flows" / name).write_text(text)
-    return folder
+    return folder_with({"quick.yml": QUICK, "hourly.yml": HOURLY, "other.yml": QUICK}, tmp_path / "data")
 
 
 @pytest.fixture
 def make(data):
-    made = []
-
-    def make(**settings):
-        made.append(Orchestrator(Settings(data_path=data, flow_max_workers=0, **settings), TestClock()))
-        return made[-1]
-
-    yield make
-    for engine in made:
-        engine.close()
+    with engines(data, TestClock(), flow_max_workers=0) as make:
+        yield make
 
 
 @pytest.fixture

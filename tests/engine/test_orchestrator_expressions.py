@@ -9,15 +9,13 @@ from threading import Barrier, Thread
 
 import pytest
 from clocks import TestClock
+from engines import engines, folder_with
 from flows import QUICK
-from stores import upgraded_sqlite
 
 from engine.errors import DocumentInvalid, Draining, Unavailable
 from engine.executors.children import ChildPool, ForkServer
 from engine.models.job import JobFilter, Outcome, State, Status
 from engine.models.schedule import ScheduleFilter
-from engine.orchestrator import Orchestrator
-from engine.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = "name: good\nsteps:\n- {name: n, type: jq, jq: {expression: '1 + 1'}}\n"
@@ -32,26 +30,14 @@ EATS = "steps:\n- {name: eats, type: jq, jq: {expression: '\"x\" * 2000000000'}}
 
 @pytest.fixture
 def data(tmp_path):
-    folder = tmp_path / "data"
-    (folder / "flows").mkdir(parents=True)
-    (folder / "jobs.sqlite").write_bytes(upgraded_sqlite())
-    for name, text in (("quick", QUICK), ("good", GOOD), ("faulty", FAULTY), ("eats", EATS)):
-        (folder / "flows" / f"{name}.yml").write_text(text)
-    return folder
+    flows = {"quick.yml": QUICK, "good.yml": GOOD, "faulty.yml": FAULTY, "eats.yml": EATS}
+    return folder_with(flows, tmp_path / "data")
 
 
 @pytest.fixture
 def make(data):
-    """Makes engines over the data folder; without workers nothing that is launched is run."""
-    made = []
-
-    def make(clock=None, **settings):
-        made.append(Orchestrator(Settings(data_path=data, flow_max_workers=0, grace_seconds=5, **settings), clock))
-        return made[-1]
-
-    yield make
-    for engine in made:
-        engine.close()
+    with engines(data, flow_max_workers=0, grace_seconds=5) as make:
+        yield make
 
 
 @pytest.fixture

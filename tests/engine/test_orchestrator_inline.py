@@ -6,14 +6,12 @@ import threading
 from threading import Thread
 
 import pytest
+from engines import engines, folder_with
 from flows import QUICK, SLOW, TIDY
 from services import until
-from stores import upgraded_sqlite
 
 from engine.errors import Busy, DatabaseRefused, Draining, FlowNotFound, FlowRunning
 from engine.models.job import JobFilter, Reason, Source, State, Status
-from engine.orchestrator import Orchestrator
-from engine.settings import Settings
 from engine.store.database import Database
 
 FAILING = "name: failing\nsteps:\n  - {name: no, type: jq, jq: {expression: 'error(1)'}}\n"
@@ -22,20 +20,9 @@ FAILING = "name: failing\nsteps:\n  - {name: no, type: jq, jq: {expression: 'err
 @pytest.fixture
 def make(tmp_path):
     """Makes engines over one data folder; they run jobs inline unless it is said otherwise."""
-    (tmp_path / "flows").mkdir()
-    (tmp_path / "jobs.sqlite").write_bytes(upgraded_sqlite())
-    for name, text in (("quick", QUICK), ("slow", SLOW), ("tidy", TIDY), ("failing", FAILING)):
-        (tmp_path / "flows" / f"{name}.yml").write_text(text)
-    made = []
-
-    def make(**settings):
-        values = {"executor": "inline", "flow_max_workers": 2, "grace_seconds": 5, **settings}
-        made.append(Orchestrator(Settings(data_path=tmp_path, **values)))
-        return made[-1]
-
-    yield make
-    for engine in made:
-        engine.close()
+    data = folder_with({"quick.yml": QUICK, "slow.yml": SLOW, "tidy.yml": TIDY, "failing.yml": FAILING}, tmp_path)
+    with engines(data, executor="inline", flow_max_workers=2, grace_seconds=5) as make:
+        yield make
 
 
 @pytest.fixture

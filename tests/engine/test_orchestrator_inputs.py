@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from clocks import TestClock
-from stores import upgraded_sqlite
+from engines import folder_with
 
 from engine.errors import InputsInvalid
 from engine.models.job import JobFilter, State
@@ -20,11 +20,7 @@ MUST = "inputs: [{name: word, secret: true}]\n" + STEPS
 
 @pytest.fixture
 def data(tmp_path):
-    (tmp_path / "flows").mkdir()
-    (tmp_path / "jobs.sqlite").write_bytes(upgraded_sqlite())
-    for name, text in (("flow", FLOW), ("secret", SECRET), ("must", MUST), ("any", STEPS)):
-        (tmp_path / "flows" / f"{name}.yml").write_text(text)
-    return tmp_path
+    return folder_with({"flow.yml": FLOW, "secret.yml": SECRET, "must.yml": MUST, "any.yml": STEPS}, tmp_path)
 
 
 @pytest.fixture

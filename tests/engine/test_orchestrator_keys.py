@@ -9,15 +9,14 @@ from datetime import timedelta
 
 import pytest
 from clocks import NOON, TestClock
+from engines import engines, folder_with
 from flows import QUICK
-from stores import upgraded_sqlite
 
 from engine.errors import DatabaseBusy, FlowRunning, KeyExists, KeyNotFound, RequestInvalid, Unauthenticated
 from engine.models.access import Access, Role
 from engine.models.audit import AuditFilter, Change
-from engine.orchestrator import Orchestrator
 from engine.orchestrator.keys import KNOWN_SECONDS, MOST_KNOWN, KnownKeys
-from engine.settings import DEFAULT_TOKEN, Settings
+from engine.settings import DEFAULT_TOKEN
 from engine.store.audit import AuditStore
 from engine.store.keys import KeyStore
 
@@ -26,11 +25,7 @@ OWN = "a-token-of-its-own-that-is-long"
 
 @pytest.fixture
 def data(tmp_path):
-    folder = tmp_path / "data"
-    (folder / "flows").mkdir(parents=True)
-    (folder / "jobs.sqlite").write_bytes(upgraded_sqlite())
-    (folder / "flows" / "quick.yml").write_text(QUICK)
-    return folder
+    return folder_with({"quick.yml": QUICK}, tmp_path / "data")
 
 
 @pytest.fixture
@@ -41,16 +36,8 @@ def clock():
 @pytest.fixture
 def make(data, clock):
     """Makes engines over the data folder, as one process each would have it."""
-    made = []
-
-    def make(**settings):
-        values = {"flow_max_workers": 0, "api_token": OWN, **settings}
-        made.append(Orchestrator(Settings(data_path=data, **values), clock))
-        return made[-1]
-
-    yield make
-    for engine in made:
-        engine.close()
+    with engines(data, clock, flow_max_workers=0, api_token=OWN) as make:
+        yield make
 
 
 @pytest.fixture

@@ -6,14 +6,12 @@ from datetime import timedelta
 
 import pytest
 from clocks import NOON, TestClock
+from engines import engines, folder_with
 from flows import QUICK
-from stores import upgraded_sqlite
 
 from engine.errors import ClockSilent, LockAmbiguous, LockNotFound
 from engine.models.job import State, Status
 from engine.models.lock import Lock, locks_of
-from engine.orchestrator import Orchestrator
-from engine.settings import Settings
 from engine.store.marks import MarkStore
 
 
@@ -32,17 +30,10 @@ def clock():
 @pytest.fixture
 def engine(tmp_path, clock):
     """An engine without workers: what is launched stays pending, and holds its lock."""
-    flows = tmp_path / "flows"
-    (flows / "a").mkdir(parents=True)
-    (flows / "b").mkdir()
-    (tmp_path / "jobs.sqlite").write_bytes(upgraded_sqlite())
-    for path in ("quick.yml", "a/same.yml", "b/same.yml"):
-        (flows / path).write_text(QUICK.replace("quick", f"The {path[0]}"))
-    (flows / "many.yml").write_text("max_concurrent: 2\n" + QUICK)
-    (flows / "any.yml").write_text("max_concurrent: unlimited\n" + QUICK)
-    engine = Orchestrator(Settings(data_path=tmp_path, flow_max_workers=0), clock)
-    yield engine
-    engine.close()
+    flows = {path: QUICK.replace("quick", f"The {path[0]}") for path in ("quick.yml", "a/same.yml", "b/same.yml")}
+    flows |= {"many.yml": "max_concurrent: 2\n" + QUICK, "any.yml": "max_concurrent: unlimited\n" + QUICK}
+    with engines(folder_with(flows, tmp_path), clock, flow_max_workers=0) as make:
+        yield make()
 
 
 def test_jobs_that_hold_a_lock_are_listed_by_path(engine):

@@ -7,40 +7,28 @@ from threading import Barrier, Thread
 
 import pytest
 from clocks import TestClock
+from engines import engines, folder_with
 from flows import QUICK, SLOW
 from services import until
-from stores import upgraded_sqlite
 
 from engine.errors import FlowNotFound, FlowRunning, IdempotencyKeyReused
 from engine.models.job import JobFilter, State, Status
 from engine.models.once import Once
 from engine.models.schedule import ScheduleFilter
-from engine.orchestrator import Orchestrator, waiting
-from engine.settings import Settings
+from engine.orchestrator import waiting
 
 DAY = 24 * 3600
 
 
 @pytest.fixture
 def data(tmp_path):
-    (tmp_path / "flows").mkdir()
-    (tmp_path / "jobs.sqlite").write_bytes(upgraded_sqlite())
-    for name, text in (("quick", QUICK), ("slow", SLOW)):
-        (tmp_path / "flows" / f"{name}.yml").write_text(text)
-    return tmp_path
+    return folder_with({"quick.yml": QUICK, "slow.yml": SLOW}, tmp_path)
 
 
 @pytest.fixture
 def make(data):
-    made = []
-
-    def make(clock=None, **settings):
-        made.append(Orchestrator(Settings(data_path=data, grace_seconds=2, **settings), clock))
-        return made[-1]
-
-    yield make
-    for engine in made:
-        engine.close()
+    with engines(data, grace_seconds=2) as make:
+        yield make
 
 
 def asking(request="r", key="k"):

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from stores import upgraded_sqlite
+from engines import folder_with
 
 from engine.settings import Settings
 
@@ -16,12 +16,7 @@ PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy")
 
 def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flows: Mapping[str, str]) -> Path:
     """The folder that DATA_PATH names, with a fresh database and these flows by their paths."""
-    folder = tmp_path / "data"
-    (folder / "flows").mkdir(parents=True)
-    (folder / "jobs.sqlite").write_bytes(upgraded_sqlite())
-    for path, text in flows.items():
-        (folder / "flows" / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "flows" / path).write_text(text)
+    folder = folder_with(flows, tmp_path / "data")
     for name in [*(field.name.upper() for field in fields(Settings)), *PROXIES]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATA_PATH", str(folder))
