@@ -7,9 +7,7 @@ import json
 import pytest
 from fixed_answers import Answer, peer
 from flows import QUICK
-from shells import data_folder
-
-from engine import cli
+from shells import data_folder, octoflow, refused_octoflow
 
 WRONG = "name: Wrong\nsteps:\n  - {name: a, type: sleep, sleep: {second: 1}}\n  - {name: b, type: goto, goto: c}\n"
 TOLD = """\
@@ -33,25 +31,12 @@ def data(tmp_path, monkeypatch):
     return data_folder(tmp_path, monkeypatch, flows)
 
 
-def octoflow(capsys, *arguments):
-    """What a command prints; it must succeed."""
-    code = cli.main(arguments)
-    printed = capsys.readouterr()
-    assert code == 0, printed.err
-    return printed.out
-
-
 def documents(capsys, *arguments):
     return octoflow(capsys, "documents", *arguments)
 
 
 def refused(capsys, *arguments):
-    """The one sentence of a command, which must fail."""
-    code = cli.main(["documents", *arguments])
-    printed = capsys.readouterr()
-    assert (code, printed.out) == (1, "")
-    assert printed.err.count("\n") == 1
-    return printed.err
+    return refused_octoflow(capsys, "documents", *arguments)
 
 
 # On the data folder

@@ -9,7 +9,7 @@ import sys
 import pytest
 from fixed_answers import Answer, peer
 from flows import QUICK
-from shells import data_folder
+from shells import data_folder, octoflow, refused_octoflow
 
 from engine import cli
 from engine.orchestrator import Orchestrator
@@ -40,22 +40,11 @@ def run(data, capsys):
 
 
 def jobs(capsys, *arguments):
-    """What `octoflow jobs ...` prints; it must succeed."""
-    code = cli.main(["jobs", *arguments])
-    printed = capsys.readouterr()
-    assert code == 0, printed.err
-    return printed.out
+    return octoflow(capsys, "jobs", *arguments)
 
 
 def refused(capsys, *arguments):
-    """The one sentence of `octoflow jobs ...`, which must fail."""
-    code = cli.main(["jobs", *arguments])
-    printed = capsys.readouterr()
-    assert code == 1
-    assert printed.out == ""
-    assert printed.err.startswith("octoflow: ")
-    assert printed.err.count("\n") == 1
-    return printed.err
+    return refused_octoflow(capsys, "jobs", *arguments)
 
 
 def test_a_list_is_a_table_newest_first(run, capsys):

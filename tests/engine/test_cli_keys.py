@@ -11,7 +11,7 @@ import pytest
 from clocks import NOON
 from fixed_answers import Answer, peer
 from flows import QUICK
-from shells import data_folder
+from shells import data_folder, octoflow, refused_octoflow
 
 from engine import cli
 from engine.cli.opening import open_engine
@@ -28,25 +28,12 @@ def data(tmp_path, monkeypatch):
     return data_folder(tmp_path, monkeypatch, {"quick.yml": QUICK})
 
 
-def octoflow(capsys, *arguments):
-    """What a command prints; it must succeed."""
-    code = cli.main(arguments)
-    printed = capsys.readouterr()
-    assert code == 0, printed.err
-    return printed.out
-
-
 def keys(capsys, *arguments):
     return octoflow(capsys, "keys", *arguments)
 
 
 def refused(capsys, *arguments):
-    """The one sentence of a command, which must fail."""
-    code = cli.main(["keys", *arguments])
-    printed = capsys.readouterr()
-    assert (code, printed.out) == (1, "")
-    assert printed.err.count("\n") == 1
-    return printed.err
+    return refused_octoflow(capsys, "keys", *arguments)
 
 
 def changes():

@@ -8,7 +8,7 @@ import pytest
 from fake_schedules import a_schedule
 from fixed_answers import Answer, peer
 from flows import QUICK
-from shells import data_folder
+from shells import data_folder, octoflow, refused_octoflow
 
 from engine import cli
 from engine.models.schedule_view import schedule_json
@@ -22,31 +22,12 @@ def data(tmp_path, monkeypatch):
     return data_folder(tmp_path, monkeypatch, {"quick.yml": QUICK})
 
 
-def octoflow(capsys, *arguments):
-    """What a command prints; it must succeed."""
-    code = cli.main(arguments)
-    printed = capsys.readouterr()
-    assert code == 0, printed.err
-    return printed.out
-
-
 def schedules(capsys, *arguments):
     return octoflow(capsys, "schedules", *arguments)
 
 
 def as_json(capsys, *arguments):
     return json.loads(schedules(capsys, *arguments, "--json"))
-
-
-def refused(capsys, *arguments):
-    """The one sentence of a command, which must fail."""
-    code = cli.main(arguments)
-    printed = capsys.readouterr()
-    assert code == 1
-    assert printed.out == ""
-    assert printed.err.startswith("octoflow: ")
-    assert printed.err.count("\n") == 1
-    return printed.err
 
 
 # On the data folder
@@ -110,7 +91,7 @@ def test_a_schedule_is_paused_resumed_and_deleted(data, capsys):
     assert paused == f"The schedule {id} of quick.yml is paused.\n"
     assert resumed.startswith(f"The schedule {id} of quick.yml is active; its next run is at 20")
     assert deleted == {"schedule_id": id, "deleted": True}
-    assert id in refused(capsys, "schedules", "show", id)
+    assert id in refused_octoflow(capsys, "schedules", "show", id)
 
 
 def test_slots_tell_what_became_of_due_times(data, capsys):
@@ -160,13 +141,13 @@ def test_a_forecast_that_is_cut_says_so(data, capsys):
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(data, capsys, arguments, words):
-    assert words in refused(capsys, "schedules", *arguments)
+    assert words in refused_octoflow(capsys, "schedules", *arguments)
 
 
 def test_the_same_schedule_twice_is_refused_with_the_one_there_is(data, capsys):
     id = as_json(capsys, "add", "quick.yml", "--every", "60")["schedule_id"]
 
-    assert id in refused(capsys, "schedules", "add", "quick.yml", "--every", "60")
+    assert id in refused_octoflow(capsys, "schedules", "add", "quick.yml", "--every", "60")
 
 
 @pytest.mark.parametrize(
@@ -267,7 +248,7 @@ def test_whatever_a_service_answers_is_one_sentence(data, capsys, monkeypatch, a
     with peer(answer) as (url, _):
         monkeypatch.setenv("OCTOFLOW_URL", url)
 
-        assert sentence in refused(capsys, *arguments)
+        assert sentence in refused_octoflow(capsys, *arguments)
 
 
 @pytest.mark.parametrize("id", [".", "..", "", "a/b", "a?b", "forecast"])
@@ -275,6 +256,6 @@ def test_an_id_leads_nowhere_else(data, capsys, monkeypatch, id):
     with peer(ANY) as (url, asked):
         monkeypatch.setenv("OCTOFLOW_URL", url)
 
-        assert "There is no schedule" in refused(capsys, "schedules", "show", id)
+        assert "There is no schedule" in refused_octoflow(capsys, "schedules", "show", id)
 
     assert asked == []

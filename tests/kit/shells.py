@@ -1,4 +1,4 @@
-"""A data folder, and an environment that says nothing else: what `octoflow` finds when it is called without a shell."""
+"""`octoflow` without a shell: the data folder and the environment that it finds, and what it prints."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from engines import folder_with
 
+from engine import cli
 from engine.settings import Settings
 
 PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy")
@@ -21,3 +22,21 @@ def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flows: Mapping[
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATA_PATH", str(folder))
     return folder
+
+
+def octoflow(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What a command prints; it must succeed."""
+    code = cli.main(arguments)
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    return printed.out
+
+
+def refused_octoflow(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one sentence of a command, which must fail and print nothing else."""
+    code = cli.main(arguments)
+    printed = capsys.readouterr()
+    assert (code, printed.out) == (1, "")
+    assert printed.err.startswith("octoflow: ")
+    assert printed.err.count("\n") == 1
+    return printed.err
