@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
+import os
+import pwd
 
 import pytest
 from fixed_answers import Answer, peer
@@ -41,7 +42,7 @@ def audit(data, capsys):
 def test_the_audit_is_a_table_newest_first(audit):
     head, launch, key = (line.split() for line in audit().splitlines())
 
-    me = f"cli:{getpass.getuser()}"
+    me = f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
     assert head == ["TIME", "WHO", "ROLE", "ACTION", "WHAT", "MADE", "FROM"]
     assert launch[2:6] == [me, "admin", "launch_job", "quick.yml"]
     assert key[2:6] == [me, "admin", "create_key", "ada"]
