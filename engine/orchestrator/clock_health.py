@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from engine.errors import ClockSilent
 from engine.models.times import format_time
-from engine.orchestrator.parts import Parts
+from engine.orchestrator.schedules import ScheduleVerbs
 
 LAST_TICK = "tick"
 """The mark that every tick renews that came through to its end."""
@@ -16,7 +16,7 @@ KNOWN_SECONDS = 1.0
 """Anybody may ask for the last tick, so it is not looked up for each."""
 
 
-class ClockHealthVerbs(Parts):
+class ClockHealthVerbs(ScheduleVerbs):
     """The last tick, and whether it is too long ago."""
 
     _last_tick: datetime | None = None
@@ -34,7 +34,7 @@ class ClockHealthVerbs(Parts):
         last = self.last_tick()
         latest_start = self.clock.now() - SILENCE
         if last is None or last < latest_start:
-            waiting_since = self._schedules.active_since()
+            waiting_since = self._waiting_since()
             if waiting_since is not None and waiting_since < latest_start:
                 since = f"since {format_time(last, self.settings.timezone)}" if last else "yet"
                 way_out = "let a clock call POST /api/tick each minute"

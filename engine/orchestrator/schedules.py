@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 MOST_LOOKED_AT = 1_000
 """So many documents a tick keeps in mind."""
+WAITING = "waiting"
+"""The mark of when the wait for a tick began, as it was known when a schedule was last resumed."""
 CHANGED_DAY = timedelta(days=2)
 """A change of the clocks is told for the whole local day that a forecast ends in."""
 
@@ -126,6 +128,8 @@ class ScheduleVerbs(OnceVerbs):
                 decision = resumed(schedule.standing, self._zone_of(schedule.timing), self.clock.now())
             except (KeyError, ValueError, OSError) as error:
                 raise RequestInvalid(f"The schedule {id} has times that cannot be read: {error}.") from error
+            # It was made long ago: whoever waits for a tick does so for no longer because of it.
+            self._marks.mark(WAITING, time=self._waiting_since() or self.clock.now())
             self._schedules.resume(id, decision.last_due, decision.next_due, decision.slots)
             self._schedules_changed()
         return self.schedule(id)
@@ -154,6 +158,11 @@ class ScheduleVerbs(OnceVerbs):
         ).fire(report)
         if report.fired > before:
             self._executor.nudge(report.fired - before)
+
+    def _waiting_since(self) -> datetime | None:
+        """Since when schedules may wait for a tick, None when all are paused."""
+        oldest, resumed = self._schedules.active_since(), self._marks.marked(WAITING)
+        return oldest if oldest is None or resumed is None else max(oldest, resumed)
 
     def _schedules_changed(self) -> None:
         """Whoever waits for the next due time looks again."""

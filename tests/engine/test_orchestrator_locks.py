@@ -132,6 +132,35 @@ def test_a_clock_is_missed_three_minutes_after_the_first_schedule(engine, clock)
     assert engine.clock_health() is None
 
 
+def test_a_schedule_that_is_resumed_has_not_waited_before(engine, clock):
+    old = engine.create_schedule("quick.yml", cron="@yearly")
+    engine.pause_schedule(old.id)
+    clock.pass_by(10_000)
+
+    engine.resume_schedule(old.id)
+
+    clock.pass_by(179)
+    assert engine.clock_health() is None
+    clock.pass_by(2)
+    with pytest.raises(ClockSilent):
+        engine.clock_health()
+
+
+def test_a_schedule_that_is_resumed_shortens_no_wait_of_another(engine, clock):
+    old = engine.create_schedule("quick.yml", cron="@yearly")
+    engine.pause_schedule(old.id)
+    clock.pass_by(10_000)
+    engine.create_schedule("quick.yml", cron="@monthly")
+    clock.pass_by(179)
+
+    engine.resume_schedule(old.id)
+
+    assert engine.clock_health() is None
+    clock.pass_by(2)
+    with pytest.raises(ClockSilent):
+        engine.clock_health()
+
+
 def test_a_tick_makes_the_clock_well_for_three_minutes(engine, clock):
     engine.create_schedule("quick.yml", cron="@yearly")
     assert engine.last_tick() is None
