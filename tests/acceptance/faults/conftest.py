@@ -157,9 +157,12 @@ def refuse(service: Service) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def data(service: Service) -> Path:
-    """The service's data folder."""
-    return service.data
+def data(request: pytest.FixtureRequest, data: Path) -> Path:
+    """The data folder of the service for all the faults of a file; for a test without it, one of its own."""
+    if "service" not in request.fixturenames:
+        return data
+    folder: Path = request.getfixturevalue("service").data
+    return folder
 
 
 def _text(document: dict[str, Any]) -> str:

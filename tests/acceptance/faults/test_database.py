@@ -27,14 +27,6 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A folder that no other test has."""
-    folder = tmp_path / "data"
-    (folder / "flows").mkdir(parents=True)
-    return folder
-
-
-@pytest.fixture
 def small(data: Path) -> Iterator[Path]:
     """The same on a volume of 8 MB."""
     with small_volume(data, 8):

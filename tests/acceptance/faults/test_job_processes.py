@@ -20,14 +20,6 @@ ENDLESS = "name: endless\nsteps:\n  - name: spin\n    type: jq\n    jq: {express
 GOOD = "name: good\nsteps:\n  - {name: v, type: set_fact, set_fact: {value: 1}}\n"
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A folder that no other test has."""
-    folder = tmp_path / "data"
-    (folder / "flows").mkdir(parents=True)
-    return folder
-
-
 ABORTED = "step 'eat': the job's process was killed by SIGABRT, as jq does when memory runs out"
 
 

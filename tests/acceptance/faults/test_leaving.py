@@ -9,7 +9,6 @@ import signal
 import socket
 import time
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from faults import row
@@ -19,14 +18,6 @@ from vault_server import VaultServer
 
 pytestmark = pytest.mark.parametrize("kind", ["serve", "functions-framework"])
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A folder that no other test has."""
-    folder = tmp_path / "data"
-    (folder / "flows").mkdir(parents=True)
-    return folder
 
 
 def slow(tidy_seconds: float) -> str:

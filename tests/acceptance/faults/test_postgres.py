@@ -24,14 +24,6 @@ def postgres() -> Iterator[OwnPostgres]:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A folder that no other test has."""
-    folder = tmp_path / "data"
-    (folder / "flows").mkdir(parents=True)
-    return folder
-
-
-@pytest.fixture
 def stored_there(data: Path, postgres: OwnPostgres) -> Iterator[Service]:
     """A service whose jobs are in that server."""
     flow(data, "quick.yml", QUICK)

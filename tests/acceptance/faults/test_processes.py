@@ -19,14 +19,6 @@ GONE_SECONDS = 1
 """So soon a job's process is gone after its service was killed."""
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A folder that no other test has."""
-    folder = tmp_path / "data"
-    (folder / "flows").mkdir(parents=True)
-    return folder
-
-
 def made(data: Path, name: str, *steps: dict[str, Any], **keys: Any) -> str:
     """A flow of these steps; its path."""
     return flow(data, name, json.dumps({"name": name, "steps": steps, **keys}))
