@@ -12,18 +12,16 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 from faults import fault, row
 from flows import QUICK, SLOW, step
-from services import TOKEN, Service, flow, is_alive, start_service, until
+from services import Service, flow, is_alive, start_service, until
 from stores import sqlite_database
 from volumes import full, may_mount, read_only, small_volume
 
 needs_mounts = pytest.mark.skipif(not may_mount(), reason="only root may mount a volume, where it may")
-HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture
@@ -32,11 +30,6 @@ def small(data: Path) -> Iterator[Path]:
     with small_volume(data, 8):
         (data / "flows").mkdir()
         yield data
-
-
-def ask(service: Service, method: str, path: str, body: Any = None) -> requests.Response:
-    """The answer, which may be a 503: the watch over a service's own session takes that for a broken rule."""
-    return requests.request(method, service.url + path, json=body, headers=HEADERS, timeout=30)
 
 
 def refused_at_last(look: Callable[[], requests.Response]) -> requests.Response:
@@ -76,7 +69,7 @@ def test_row_18_of_a_hundred_launches_at_once_over_two_services_one_starts_a_job
 
     def launch(number: int) -> None:
         barrier.wait()
-        answer = ask(services[number % 2], "POST", "/api/jobs", {"path": ("slow.yml", "./slow.yml")[number % 4 // 2]})
+        answer = services[number % 2].ask("POST", "/api/jobs", {"path": ("slow.yml", "./slow.yml")[number % 4 // 2]})
         answers.append((answer.status_code, answer.json()["job_id"]))
 
     threads = [threading.Thread(target=launch, args=(number,)) for number in range(100)]
@@ -114,9 +107,7 @@ def test_row_20_a_launch_waits_for_a_database_that_is_held_for_a_moment(data, st
     flow(data, "quick.yml", QUICK)
     service = start()
     answers: list[requests.Response] = []
-    launching = threading.Thread(
-        target=lambda: answers.append(ask(service, "POST", "/api/jobs", {"path": "quick.yml"}))
-    )
+    launching = threading.Thread(target=lambda: answers.append(service.ask("POST", "/api/jobs", {"path": "quick.yml"})))
 
     with held(data):
         launching.start()
@@ -136,7 +127,7 @@ def test_row_20_and_is_answered_with_503_after_five_seconds_and_has_done_nothing
 
     with held(data):
         begun = time.monotonic()
-        refused = ask(service, "POST", "/api/jobs", {"path": "quick.yml"})
+        refused = service.ask("POST", "/api/jobs", {"path": "quick.yml"})
         seconds = time.monotonic() - begun
         listed = service.get("/api/jobs").json()["jobs"]
 
@@ -164,7 +155,7 @@ def test_row_22_a_full_disk_refuses_launches_shows_what_is_there_and_loses_no_re
     with full(small):
         refused = refused_at_last(lambda: fill(service))
         shown = service.get(f"/api/jobs/{before}").json()
-        ready = ask(service, "GET", "/readyz")
+        ready = service.ask("GET", "/readyz")
         until(lambda: f"job {running}: The database" in service.text(), 20, service.text)
         state = row(small, "SELECT state FROM jobs WHERE id = ?", running)
     job = service.finished(running)
@@ -179,7 +170,7 @@ def test_row_22_a_full_disk_refuses_launches_shows_what_is_there_and_loses_no_re
 
 def fill(service: Service) -> requests.Response:
     """Launch what takes room; a launch that is refused will do so again."""
-    answer = ask(service, "POST", "/api/jobs", {"path": "quick.yml", "data": "x" * 200_000})
+    answer = service.ask("POST", "/api/jobs", {"path": "quick.yml", "data": "x" * 200_000})
     if answer.status_code == 202:
         service.launched.append(answer.json()["job_id"])
         service.finished(service.launched[-1])
@@ -210,11 +201,11 @@ def test_row_22_a_file_that_may_not_grow_refuses_launches_likewise(data, start):
 def test_row_21_a_network_file_system_is_refused_and_no_database_is_made_there(data, start):
     service = start(wait="/healthz", **fault("engine.store.volumes:file_system", "nfs4"))
 
-    refused = refused_at_last(lambda: ask(service, "GET", "/readyz"))
+    refused = refused_at_last(lambda: service.ask("GET", "/readyz"))
 
     assert refused.status_code == 503
     assert f"{data}/jobs.sqlite would lie on a nfs4 file system" in refused.json()["error"]
-    assert ask(service, "POST", "/api/jobs", {"path": "quick.yml"}).status_code == 503
+    assert service.ask("POST", "/api/jobs", {"path": "quick.yml"}).status_code == 503
     assert not (data / "jobs.sqlite").exists()
     sqlite_database(data / "jobs.sqlite").dispose()  # What the fixture looks at afterwards.
 
@@ -227,7 +218,7 @@ def test_row_23_a_volume_that_cannot_be_written_is_told_by_its_path_and_served_o
     with read_only(data):
         service = start_service(data)
         try:
-            refused = refused_at_last(lambda: ask(service, "GET", "/readyz"))
+            refused = refused_at_last(lambda: service.ask("GET", "/readyz"))
             said = service.text()
         finally:
             service.session.close()
@@ -253,8 +244,8 @@ def test_row_24_a_damaged_database_is_refused_named_and_left_as_it_is(data, star
 
     service = start_service(data)
     try:
-        refused = refused_at_last(lambda: ask(service, "GET", "/readyz"))
-        launch = ask(service, "POST", "/api/jobs", {"path": "quick.yml"})
+        refused = refused_at_last(lambda: service.ask("GET", "/readyz"))
+        launch = service.ask("POST", "/api/jobs", {"path": "quick.yml"})
     finally:
         service.session.close()
         service.kill()
@@ -288,7 +279,7 @@ def test_row_25_a_copy_that_is_made_while_jobs_run_is_whole_and_can_be_served(da
 
     assert [again.job(id)["status"] for id in ended] == ["success"] * 3
     assert again.finished(running)["reason"] == "worker_lost"
-    assert ask(again, "GET", f"/api/jobs/{later}").status_code == 404
+    assert again.ask("GET", f"/api/jobs/{later}").status_code == 404
     assert again.run("quick.yml")["status"] == "success"
 
 
@@ -304,7 +295,7 @@ def test_row_25_without_the_newest_part_what_is_left_is_sound_or_refused(data, s
     again = start()
 
     assert sound(data)
-    assert {ask(again, "GET", f"/api/jobs/{id}").status_code for id in jobs} <= {200, 404}
+    assert {again.ask("GET", f"/api/jobs/{id}").status_code for id in jobs} <= {200, 404}
     assert again.run("quick.yml")["status"] == "success"
 
 

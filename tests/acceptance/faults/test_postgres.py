@@ -6,15 +6,11 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 from flows import QUICK, step
 from own_postgres import PASSWORD, OwnPostgres, own_postgres
-from services import TOKEN, Service, answers, flow, start_service, until
-
-HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+from services import Service, answers, flow, start_service, until
 
 
 @pytest.fixture
@@ -37,20 +33,15 @@ def stored_there(data: Path, postgres: OwnPostgres) -> Iterator[Service]:
         started.kill()
 
 
-def ask(service: Service, method: str, path: str, body: Any = None) -> requests.Response:
-    """The answer, which may be a 503."""
-    return requests.request(method, service.url + path, json=body, headers=HEADERS, timeout=30)
-
-
 def test_row_27_without_its_server_a_service_says_so_at_once_and_serves_again_when_it_is_back(stored_there, postgres):
     assert stored_there.run("quick.yml")["status"] == "success"
 
     postgres.crash()
     begun = time.monotonic()
     refused = [
-        ask(stored_there, "POST", "/api/jobs", {"path": "quick.yml"}),
-        ask(stored_there, "POST", "/api/tick"),
-        ask(stored_there, "GET", "/api/jobs"),
+        stored_there.ask("POST", "/api/jobs", {"path": "quick.yml"}),
+        stored_there.ask("POST", "/api/tick"),
+        stored_there.ask("GET", "/api/jobs"),
     ]
     seconds = time.monotonic() - begun
     postgres.start()
