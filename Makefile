@@ -24,7 +24,7 @@ test: $(READY) ## Run the tests (TESTS=tests/engine for some of them)
 	@$(BIN)/python -m pytest $(or $(TESTS),-m "not slow_fault" --numprocesses=3 --dist=loadfile)
 
 fuzz: $(READY) ## Ask a service what its API allows and forbids, at random (FUZZ=400 tries for each operation)
-	@OCTOFLOW_TEST_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/acceptance/test_schemathesis.py
+	@OCTOFLOW_TEST_FUZZ=$(FUZZ) $(BIN)/python -m pytest -rP tests/acceptance/test_schemathesis.py
 
 faults: $(READY) ## Bring every fault about that the documents promise to survive, and tell of each whether it did
 	@$(BIN)/python tests/kit/fault_report.py
