@@ -145,7 +145,7 @@ def test_jobs_that_a_dead_service_left_are_warned_of(data, start):
     def warnings() -> list[str]:
         return [line["message"] for line in read(second.text()) if line["level"] == "WARNING"]
 
-    assert until(warnings) == ["jobs whose worker was lost: 1 closed, 0 handed on for their finally_step"]
+    assert until(warnings) == ["jobs whose worker was lost: 1 closed, 0 handed on for their finally_step, 0 begun anew"]
 
 
 def test_a_log_that_cannot_be_written_stops_nothing(data, start, tmp_path):

@@ -46,7 +46,7 @@ def test_row_65_a_yaml_bomb_is_refused_wherever_it_is_read(data, run, refuse, pl
 
 
 def test_row_65_a_document_over_a_megabyte_is_refused(refuse):
-    refused = refuse(yaml_flow(VALUE, description="x" * 1_000_001), status=413)
+    refused = refuse(yaml_flow(VALUE, description="x" * 1_000_001))
 
     assert "more than the limit of 1000000" in refused["error"]
 

@@ -269,6 +269,11 @@ class Stage:
             raise error
         return outcome
 
+    def begin(self, claim: Claim) -> None:
+        """Have its first step on disk: once lost, the job is not begun anew."""
+        begun = [StepStarted(1, "first", "jq", self.clock.now())]
+        assert self.jobs.record(claim.id, claim.owner, claim.epoch, begun)
+
     def lose(self, claim: Claim) -> None:
         """What happens to a job whose owner has not renewed its lease."""
         self.jobs.sweep(self.clock.now() + LEASE + timedelta(seconds=1), ())

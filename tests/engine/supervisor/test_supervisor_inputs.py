@@ -50,6 +50,7 @@ def test_what_a_sub_flow_hides_is_masked_in_this_job_only(stage):
 
 def test_the_finally_step_of_a_lost_job_still_has_the_value_and_hides_it(stage):
     claim = stage.claim(data=SHOWN, secrets=SECRETS, has_finally=True)
+    stage.begin(claim)
     stage.lose(claim)
 
     def script(peer):

@@ -193,6 +193,7 @@ def test_a_finish_that_is_tried_again_claims_no_second_job(stage):
 
 def test_a_finish_that_was_not_written_is_none_when_another_has_closed_the_job(stage):
     claim = stage.claim()
+    stage.begin(claim)
     finish = stage.watched.finish
 
     def overtaken(*arguments, **options):
@@ -300,9 +301,10 @@ def test_a_lease_that_cannot_be_renewed_before_it_ends_is_lost(stage):
 
 def test_a_worker_is_let_go_of_when_another_owner_has_taken_its_job(stage):
     claim = stage.claim(has_finally=True)
+    stage.begin(claim)
 
     def script(peer):
-        peer.start_step(1, "mine")
+        peer.start_step(2, "mine")
         peer.settle()
         stage.lose(claim)
         taken = stage.adopt()
@@ -316,7 +318,7 @@ def test_a_worker_is_let_go_of_when_another_owner_has_taken_its_job(stage):
     assert outcome is None
     assert stage.only_worker.discarded
     assert stage.workers.given == []
-    assert stage.steps(claim) == []
+    assert [step.name for step in stage.steps(claim)] == ["first"]
     assert stage.job(claim).state is State.STOPPING
 
 
@@ -350,6 +352,7 @@ def test_whatever_is_written_first_after_a_loss_tells_of_it(stage, verb):
 
 def test_a_job_that_was_deleted_under_its_supervisor_is_let_go_of(stage):
     claim = stage.claim()
+    stage.begin(claim)
 
     def script(peer):
         stage.lose(claim)

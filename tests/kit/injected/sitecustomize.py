@@ -34,7 +34,8 @@ class Injected(MetaPathFinder):
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name != self._module:
             return None
-        sys.meta_path.remove(self)
+        # It stays in the list: another thread that walks along it now would miss a finder, and thus a module.
+        self._module = ""
         spec = importlib.util.find_spec(name)
         assert spec is not None
         assert spec.loader is not None
