@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from engine.errors import OctoflowError
+from engine.models.metric import METRICS
 from engine.settings import Settings
 from engine.steps import CommonKeys, NestedStep, step_types
 
@@ -43,6 +44,7 @@ def pages() -> dict[str, str]:
         "steps.md": "".join(_steps()),
         "settings.md": "".join(_settings()),
         "errors.md": "".join(_errors()),
+        "metrics.md": "".join(_metrics()),
     }
 
 
@@ -145,6 +147,16 @@ def _errors() -> Iterator[str]:
         yield f"| `{leaf.code}` | {status} | {meaning} | {advice.get(leaf.code, advice[kind.code])} |\n"
     for row in OTHER_ERRORS:
         yield "| `{}` | {} | {} | {} |\n".format(*row)
+
+
+def _metrics() -> Iterator[str]:
+    yield "# Metrics\n\nMade from the code by `make docs`. `GET /metrics` answers with these numbers in the text\n"
+    yield "format of Prometheus, and with those named `process_...` that its clients share, such as memory.\n"
+    yield "It takes a key of a viewer that is not limited to some flows.\n\n"
+    yield "| metric | kind | label | what it is |\n|---|---|---|---|\n"
+    for metric in METRICS:
+        label = f"`{metric.label}`" if metric.label else ""
+        yield f"| `{metric.shown}` | {metric.kind} | {label} | {metric.about} |\n"
 
 
 def _error_leaves() -> Iterator[tuple[type[OctoflowError], type[OctoflowError], int]]:

@@ -18,6 +18,7 @@ from functions.flow_schema import flow_schema
 from functions.health import healthz, healthz_tick, readyz
 from functions.jobs import cancel_job, delete_job, delete_jobs, get_job, get_job_logs, launch_job, list_jobs
 from functions.keys import create_key, list_keys, revoke_key
+from functions.metrics import metrics
 from functions.older import (
     add_flow,
     delete_flow,
@@ -73,6 +74,7 @@ __all__ = [
     "list_keys",
     "list_locks",
     "list_schedules",
+    "metrics",
     "openapi_json",
     "pause_schedule",
     "readyz",

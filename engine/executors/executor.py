@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -22,7 +23,7 @@ from engine.errors import OctoflowError
 from engine.executors.children import ChildPool
 from engine.executors.endings import Endings
 from engine.executors.owner import LONE, OwnerFile
-from engine.models.job import Claim, Outcome, Owner, Reason
+from engine.models.job import Claim, Outcome, Owner, Reason, Status
 from engine.supervisor import LEASE, Observer, Supervision, Tools
 
 log = logging.getLogger("octoflow.executor")
@@ -67,6 +68,8 @@ class Executor(ABC):
         self._starting = Lock()
         self._changed = Condition()
         self.endings = Endings()
+        self.ended: Counter[Status] = Counter()
+        """How many jobs it has seen to their end, by how that was."""
         self._busy = 0
         """How many threads may hold a claim, or are about to: a claimed job is not in `_running` at once."""
         self._closing = Event()
@@ -81,6 +84,11 @@ class Executor(ABC):
     def pool(self) -> ChildPool:
         """The processes that its jobs run in."""
         return self._pool
+
+    @property
+    def running(self) -> int:
+        """How many jobs it runs now."""
+        return len(self._running)
 
     # Taking jobs
 
@@ -127,7 +135,11 @@ class Executor(ABC):
         if self._stopped_for is not None:
             supervision.stop(self._stopped_for)
         try:
-            return supervision.supervise()
+            outcome = supervision.supervise()
+            if outcome is not None:
+                with self._changed:
+                    self.ended[outcome.status] += 1
+            return outcome
         finally:
             if self._running.get(id) is supervision:  # Else it was lost here, and another one has it since.
                 del self._running[id]

@@ -9,9 +9,9 @@ from engine import __version__
 from engine.errors import DatabaseRefused
 from engine.models.tick import TickReport
 from engine.orchestrator.access import AccessVerbs
-from engine.orchestrator.clock_health import ClockHealthVerbs
 from engine.orchestrator.documents import DocumentVerbs
 from engine.orchestrator.locks import LockVerbs
+from engine.orchestrator.metrics import MetricVerbs
 from engine.orchestrator.parts import MAX_PRIORITY, MAX_TIMEOUT_SECONDS
 from engine.orchestrator.upkeep import UpkeepVerbs
 from engine.settings import Settings
@@ -26,7 +26,7 @@ log = logging.getLogger("octoflow")
 READY_SECONDS = 1.0
 
 
-class Orchestrator(LockVerbs, UpkeepVerbs, ClockHealthVerbs, AccessVerbs, DocumentVerbs):
+class Orchestrator(LockVerbs, UpkeepVerbs, MetricVerbs, AccessVerbs, DocumentVerbs):
     """One service's engine. Nothing runs before `start` or a verb that needs it; `close` ends all of it."""
 
     _closed = False

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
-TAGS = ("jobs", "documents", "flow_schema", "schedules", "keys", "audit", "tick", "health", "docs", "older")
+TAGS = ("jobs", "documents", "flow_schema", "schedules", "keys", "audit", "tick", "health", "metrics", "docs", "older")
 """Files of operations, in the order in which they are shown."""
 
 ABOUT = """

@@ -21,6 +21,7 @@ from engine.models.access import Access, Role
 from engine.models.audit import Change
 from engine.models.flow import FlowInputs
 from engine.models.job import Job, JobFilter, LogLine, Source, State, Status, StepRow, StepStatus
+from engine.models.metric import METRICS
 from engine.models.once import Once
 from engine.models.tick import TickReport
 from engine.settings import Settings
@@ -130,6 +131,10 @@ class FakeEngine(FakeSchedules):
 
     def tick(self) -> TickReport:
         return TickReport(fired=3)
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        self._ask("metrics")
+        return {each.name: {"one" if each.label else "": 1.0} for each in METRICS}
 
     def readiness(self) -> dict[str, Any]:
         self._ask("readiness")

@@ -49,6 +49,7 @@ ROLES = {
     "list_keys": "admin",
     "list_locks": "viewer",
     "list_schedules": "viewer",
+    "metrics": "viewer",
     "pause_schedule": "operator",
     "release_lock": "operator",
     "release_locks": "operator",
@@ -169,7 +170,7 @@ def test_no_operation_is_open_to_a_token_that_was_one(world):
 
 # A key that is limited to some flows
 
-CLOSED = {"run_tick"}
+CLOSED = {"metrics", "run_tick"}
 """What an editor may do, and a key that is limited may not: it concerns all flows."""
 FOR_EDITORS = {name: each for name, each in GUARDED.items() if Role.EDITOR.reaches(each.role)}
 
