@@ -91,7 +91,8 @@ class Parts:
 
     def _job(self, id: str) -> tuple[Job, list[StepRow]]:
         job, steps = self._jobs.get_with_steps(id)
-        return replace(job, data=self._secrets.mask().json(job.data)), steps
+        data = self._secrets.mask().json(job.data)
+        return job if data == job.data else replace(job, data=data), steps
 
     def _must_be_sound(self) -> None:
         if self._refusal is not None:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import requests
 
 
+STOP_SECONDS = 30.0
+"""How late a stop may come, as long as a lease: a supervisor may be waiting for its database."""
+
+
 class Asked:
     """The half of `engine.models.flow.Run` that looks at the flow's data and the job's means."""
 
@@ -97,6 +101,14 @@ class Asked:
         """Raise `Stopped` where no signal does: in the threads of a loop."""
         if self.job.host.stopped.is_set() and not self.protected:
             raise Stopped
+
+    def await_stop_if_late(self) -> None:
+        """Raise `Stopped` when the job's time is over, which was then what ended the step.
+
+        Whoever keeps the time began to count before us and stops the job at this moment, but may be kept waiting.
+        """
+        if self.remaining_seconds() <= 0 and not self.protected:
+            self.sleep(STOP_SECONDS)
 
     def remaining_seconds(self) -> float:
         return self.job.remaining_seconds()

@@ -169,7 +169,11 @@ class FlowRun(Asked):
 
     def _value(self, step: StepSpec) -> Any:
         """What the step gives, after its `jq_expression`."""
-        value = step.options.run(self)
+        try:
+            value = step.options.run(self)
+        except StepFailed:
+            self.await_stop_if_late()
+            raise
         if step.jq_expression is None or value is NOTHING or isinstance(value, Goto | Exit):
             return value
         results = self.jq(step.jq_expression, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, literal, select
@@ -24,9 +25,10 @@ ONE = select(*IN_LISTS, jobs.c.data, jobs.c.result).where(jobs.c.id == bindparam
 STATE = select(jobs.c.state).where(jobs.c.id == bindparam("id"))
 PATH = select(jobs.c.path).where(jobs.c.id == bindparam("id"))
 PENDING = select(literal(1)).where(jobs.c.state == State.PENDING).limit(1)
-STEP_FIELDS = [column.name for column in steps.c if column.name != "job_id"]
 STEPS = (
-    select(*(steps.c[name] for name in STEP_FIELDS)).where(steps.c.job_id == bindparam("id")).order_by(steps.c.number)
+    select(*(steps.c[each.name] for each in fields(StepRow)))
+    .where(steps.c.job_id == bindparam("id"))
+    .order_by(steps.c.number)
 )
 OUTPUTS = (
     select(steps.c.result_key, steps.c.output)
@@ -45,6 +47,7 @@ LINES = (
 
 STATES = {state.value: state for state in State}
 STATUSES: dict[str | None, Status | None] = {None: None, **{status.value: status for status in Status}}
+STEP_STATUSES = {status.value: status for status in StepStatus}
 SOURCES = {source.value: source for source in Source}
 
 
@@ -117,5 +120,5 @@ def to_claim(row: Sequence[Any], owner: str) -> Claim:
 
 
 def _to_step(row: Sequence[Any]) -> StepRow:
-    fields = dict(zip(STEP_FIELDS, row, strict=True))
-    return StepRow(**fields | {"status": StepStatus(fields["status"])})
+    number, name, type, status, *others = row
+    return StepRow(number, name, type, STEP_STATUSES[status], *others)

@@ -23,7 +23,7 @@ from engine import child as child_module
 from engine.checking.whole import revision_of
 from engine.child import FLUSH_EVENTS, ChildHost
 from engine.errors import StepFailed
-from engine.frames import Channel, ChannelClosed, Frame, decode_event
+from engine.frames import Channel, ChannelClosed, Frame, decode_event, readable
 from engine.models.job import LogLine
 from engine.models.limits import RunLimits
 from engine.runner import Stopped, run_job
@@ -456,9 +456,9 @@ def job(text: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def play_job(text: str, channel: Channel) -> None:
+def play_job(text: str, channel: Channel, **members: Any) -> None:
     host = ChildHost(channel)
-    end = run_job(job(text), b"null", host, RunLimits(data_path="/"))
+    end = run_job(job(text) | members, b"null", host, RunLimits(data_path="/"))
     host.send_result({"kind": "result", "status": end.status, "reason": end.reason}, end.data_json)
 
 
@@ -479,6 +479,21 @@ def test_a_job_that_is_stopped_says_the_word_runs_its_finally_step_and_sends_its
     assert [frame.head["kind"] for frame in frames] == ["stopping", "StepEnded", "StepStarted", "sync"]
     assert (result.head["status"], result.head["reason"]) == ("failed", "stopped")
     assert b'"a":1,"tidy":1' in result.payload
+
+
+def test_a_call_that_the_end_of_the_jobs_time_has_ended_is_no_failed_step_but_waits_for_the_stop(fork):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        text = f"steps: [{{name: call, type: rest, ignore_errors: '.*', rest: {{uri: '{uri}'}}}}]"
+        child = fork(lambda channel: play_job(text, channel, timeout_seconds=0.2))
+        child.hear("sync")
+        child.channel.send(({}, b""))
+        silence = readable([child.channel.fileno()], 1.0)
+        child.terminate()
+        result = child.hear_all()[-1]
+
+    assert silence == []
+    assert (result.head["status"], result.head["reason"]) == ("failed", "stopped")
 
 
 # How long a process is kept

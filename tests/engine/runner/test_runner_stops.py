@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from threading import Barrier, Event, Timer
 
@@ -292,3 +293,21 @@ def test_a_stop_wakes_the_sleeping_threads_of_a_loop(run, host):
     assert time.monotonic() - begun < 10
     assert ran.end.reason == "stopped"
     assert ran.course == [("loop", "stopped")]
+
+
+def test_calls_of_a_loop_that_the_end_of_the_jobs_time_has_ended_wait_for_the_stop(run, host):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        call = f"{{name: call, type: rest, rest: {{uri: 'http://127.0.0.1:{silent.getsockname()[1]}/'}}}}"
+        stop = Timer(0.7, host.stopped.set)
+        stop.start()
+        ran = run(
+            f"steps: [{LOOP.replace('data_key: w', 'data_key: w, max_workers: 2')}]",
+            {"w": [1, 2]},
+            host=host,
+            flows={"sub.yml": f"steps: [{call}]"},
+            members={"timeout_seconds": 0.2},
+        )
+        stop.join()
+
+    assert (ran.end.reason, ran.course) == ("stopped", [("loop", "stopped")])
+    assert [step.status for step in ran.steps if step.name == "call"] == ["stopped", "stopped"]
