@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from engine.cli.audit_clients import AuditClient, audit_client
 from engine.cli.terminal import print_table
 from engine.cli.verbs import add_limit, finish, print_json, time
+from engine.models.audit import Action
 
 if TYPE_CHECKING:
     from engine.cli.terminal import Commands
@@ -24,7 +25,9 @@ def add(commands: Commands) -> None:
         "(with the token OCTOFLOW_TOKEN, which must be an admin's), else on the data folder.",
     )
     parser.add_argument("--actor", metavar="NAME", help="the name of a key, API_TOKEN, or cli: and a login name")
-    parser.add_argument("--action", metavar="NAME", help="the name of an operation, such as launch_job")
+    parser.add_argument(
+        "--action", metavar="NAME", choices=[*map(str, Action)], help=f"an operation: {', '.join(Action)}"
+    )
     parser.add_argument(
         "--since", dest="time_from", metavar="TIME", help="made then or later: ISO 8601, or such as '2 hours ago'"
     )

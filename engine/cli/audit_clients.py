@@ -11,7 +11,7 @@ from typing import Protocol
 from engine.cli.opening import moment, open_engine
 from engine.cli.service import Object, Service, named_service
 from engine.models.access_view import audit_json
-from engine.models.audit import AuditFilter
+from engine.models.audit import Action, AuditFilter
 
 
 class AuditClient(Protocol):
@@ -39,7 +39,7 @@ class FolderAudit:
     def find(self, filters: Mapping[str, str], limit: int) -> list[Object]:
         asked = AuditFilter(
             actor=filters.get("actor"),
-            action=filters.get("action"),
+            action=Action(filters["action"]) if "action" in filters else None,
             time_from=moment(self._engine, "--since", filters.get("time_from")),
             time_to=moment(self._engine, "--until", filters.get("time_to")),
             limit=limit,

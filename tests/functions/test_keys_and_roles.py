@@ -13,7 +13,7 @@ from flows import QUICK
 from stores import upgraded_sqlite
 
 from engine.models.access import Role
-from engine.models.audit import AuditFilter
+from engine.models.audit import Action, AuditFilter
 from engine.models.job import JobFilter, State
 from engine.models.schedule import ScheduleFilter
 from engine.orchestrator import Orchestrator
@@ -404,6 +404,15 @@ def test_the_audit_is_found_by_who_what_and_when_in_pages(world):
         None,
     )
     assert world.client.get("/api/audit?actor=a&who=b", headers=bearer(OWN)).status_code == 400
+
+
+def test_the_audits_actions_are_the_operations_that_change_something(world):
+    assert {each.name for each in _http.OPERATIONS if each.is_change} == {*Action}
+
+    refused = world.client.get("/api/audit?action=launch", headers=bearer(OWN))
+
+    assert refused.status_code == 400
+    assert refused.json["details"][0]["message"].startswith("must be one of launch_job, ")
 
 
 def test_a_row_of_the_audit_as_it_is_answered(world):
