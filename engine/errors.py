@@ -179,7 +179,7 @@ class KeyExists(Conflict):
 
 
 class DocumentInvalid(Invalid):
-    """A document has problems; `problems`, in an answer `details`, lists every one that was found."""
+    """The document `path` has problems; `problems`, in an answer `details`, lists every one that was found."""
 
     code = "document_invalid"
 
@@ -187,7 +187,8 @@ class DocumentInvalid(Invalid):
         first = problems[0]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         place = f", line {first.line}" if first.line else ""
-        super().__init__(f"{path}{place}: {first.message}{more}", details=[p.to_json() for p in problems])
+        details = [problem.to_json() for problem in problems]
+        super().__init__(f"{path}{place}: {first.message}{more}", details=details, path=path)
         self.path = path
         self.problems = list(problems)
 

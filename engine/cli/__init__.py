@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OctoflowError as error:
         from engine.cli.terminal import explain
 
-        explain(error)
+        explain(error, vars(options).get("typed", {}))
         return 1
     except KeyboardInterrupt:
         return 130

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.cli.schedule_clients import ScheduleClient, schedule_client
 from engine.cli.terminal import print_table, say
-from engine.cli.verbs import finish, print_json, time
+from engine.cli.verbs import above_zero, finish, print_json, time, whole
 from engine.models.forecast import MAX_HOURS, MAX_RUNS
 
 if TYPE_CHECKING:
@@ -22,8 +22,12 @@ def add(commands: Commands) -> None:
         description="Every coming run of the schedules, soonest first, and what to look out for: of the service that "
         "OCTOFLOW_URL names, else of the data folder.",
     )
-    parser.add_argument("--hours", type=_hours, default=24.0, metavar="N", help="how far to look; 24 by default")
-    parser.add_argument("--limit", type=_limit, default=500, metavar="N", help="how many at most; 500 by default")
+    parser.add_argument(
+        "--hours", type=above_zero(MAX_HOURS), default=24.0, metavar="N", help="how far to look; 24 by default"
+    )
+    parser.add_argument(
+        "--limit", type=whole(1, MAX_RUNS), default=500, metavar="N", help="how many at most; 500 by default"
+    )
     finish(parser, _forecast, schedule_client)
 
 
@@ -38,17 +42,3 @@ def _forecast(client: ScheduleClient, options: argparse.Namespace) -> None:
         say(f"These are the first {len(rows)}; --limit shows more.")
     for warning in forecast["warnings"]:
         say(f"warning: {warning['message']}")
-
-
-def _hours(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= MAX_HOURS:
-        raise argparse.ArgumentTypeError(f"must be above 0 and at most {MAX_HOURS}")
-    return number
-
-
-def _limit(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= MAX_RUNS:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {MAX_RUNS}")
-    return number

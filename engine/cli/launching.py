@@ -12,7 +12,7 @@ from engine.cli.job_view import print_job
 from engine.cli.run import EXIT_CODES, read_data
 from engine.cli.service import Object
 from engine.cli.terminal import plain, say
-from engine.cli.verbs import finish, print_json
+from engine.cli.verbs import above_zero, finish, print_json
 from engine.clock import Clock
 from engine.models.job import State, Status
 from engine.models.once import KEY
@@ -35,13 +35,15 @@ def add(verbs: Commands) -> None:
         description="Launch a flow. Exit code with --wait: 0 success, 1 failed, 3 the flow's own `exit`, 4 when the "
         "time is over first; the job goes on.",
     )
-    launch.add_argument("flow", metavar="FLOW", help="the flow's path below FLOWS_PATH, such as hello.yml")
+    launch.add_argument("path", metavar="FLOW", help="the flow's path below FLOWS_PATH, such as hello.yml")
     launch.add_argument("--data", metavar="JSON|@FILE", help="the flow's input: JSON, or @ and the name of a JSON file")
-    launch.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the job after so long")
+    launch.add_argument(
+        "--timeout", dest="timeout_seconds", type=float, metavar="SECONDS", help="stop the job after so long"
+    )
     launch.add_argument("--priority", type=int, default=0, metavar="N", help="the lowest number runs first; 0 else")
     launch.add_argument(
         "--wait",
-        type=_seconds,
+        type=above_zero(),
         nargs="?",
         const=math.inf,
         default=0,
@@ -59,9 +61,9 @@ def add(verbs: Commands) -> None:
 
 def _launch(client: JobClient, options: argparse.Namespace) -> int:
     body = {
-        "path": options.flow,
+        "path": options.path,
         "data": read_data(options.data),
-        "timeout_seconds": options.timeout,
+        "timeout_seconds": options.timeout_seconds,
         "priority": options.priority,
     }
     clock = Clock()
@@ -90,13 +92,6 @@ def _when_ended(client: JobClient, launched: Object, clock: Clock, end: float) -
             return job
         clock.wait(never, min(LOOK_SECONDS, left))
     return launched
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError("must be more than 0")
-    return seconds
 
 
 def _key(text: str) -> str:

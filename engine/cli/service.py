@@ -6,7 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import Conflict, Denied, NotFound, OctoflowError, RequestInvalid, Unauthenticated, Unavailable
+from engine.errors import (
+    Conflict,
+    Denied,
+    DocumentInvalid,
+    FlowRunning,
+    NotFound,
+    OctoflowError,
+    RequestInvalid,
+    Unauthenticated,
+    Unavailable,
+)
+from engine.models.problem import Problem
 from engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -85,10 +96,17 @@ class Service:
         if not isinstance(value, dict) or not isinstance(value.get("error"), str):
             status = response.status_code
             raise Unavailable(f"What answers at {self._url} ({status}) is no Octoflow; look at OCTOFLOW_URL.")
-        raise self._refusal(response.status_code, value["error"])
+        raise self._refusal(response.status_code, value["error"], value)
 
-    def _refusal(self, status: int, sentence: str) -> OctoflowError:
-        """The error that the service tells of."""
+    def _refusal(self, status: int, sentence: str, answer: Object) -> OctoflowError:
+        """The error that the service tells of, with all it says of it."""
+        match answer:
+            case {"code": FlowRunning.code, "job_id": str(id)}:
+                return FlowRunning(id)
+            case {"code": DocumentInvalid.code, "path": str(path), "details": [*told]} if problems := _problems(told):
+                return DocumentInvalid(path, problems)
+            case {"code": RequestInvalid.code, "details": [*told]}:
+                return RequestInvalid(sentence, details=_wrong_fields(told))
         match status:
             case 401:
                 return Unauthenticated(f"The service at {self._url} refuses the token; set OCTOFLOW_TOKEN: {sentence}")
@@ -107,6 +125,31 @@ class Service:
 def is_id(text: str) -> bool:
     """Whether this can be an id; what cannot might lead to another place."""
     return re.fullmatch(r"[\w-]+", text, re.ASCII) is not None
+
+
+def _problems(told: list[Any]) -> list[Problem]:
+    """The problems of a document that an answer's `details` are."""
+    found = []
+    for each in told:
+        match each:
+            case {
+                "code": str(code),
+                "message": str(message),
+                "line": int() | None as line,
+                "hint": str() | None as hint,
+            }:
+                found.append(Problem(code, message, line=line, hint=hint))
+    return found
+
+
+def _wrong_fields(told: list[Any]) -> list[dict[str, Any]]:
+    """The fields that an answer's `details` name, each with what is wrong with it."""
+    found = []
+    for each in told:
+        match each:
+            case {"field": str(field), "message": str(message)}:
+                found.append({"field": field, "message": message})
+    return found
 
 
 def _cause(error: BaseException) -> str:

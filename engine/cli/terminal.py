@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from engine.errors import DocumentInvalid, FlowRunning, OctoflowError
+from engine.errors import DocumentInvalid, FlowRunning, OctoflowError, RequestInvalid
 
 if TYPE_CHECKING:
     import argparse
@@ -25,17 +25,29 @@ def say(line: str) -> None:
     print(plain(line, keep="\n\t"), file=sys.stderr, flush=True)
 
 
-def explain(error: OctoflowError) -> None:
-    """An error on the terminal: the sentence, or every problem of a document with its place and its way out."""
-    if isinstance(error, FlowRunning) and error.fields["job_id"]:
-        say(f"octoflow: {error} It is job {error.fields['job_id']}.")
+def explain(error: OctoflowError, typed: Mapping[str, str]) -> None:
+    """An error on the terminal: the sentence, or every problem of a document with its place and its way out.
+
+    `typed` are the fields that the command line gives, each as it is typed there.
+    """
+    if isinstance(error, FlowRunning) and (id := error.fields["job_id"]):
+        say(f"octoflow: {error} It is job {id}: wait for its end, or stop it with `octoflow jobs cancel {id}`.")
     elif isinstance(error, DocumentInvalid):
         for problem in error.problems:
             place = f", line {problem.line}" if problem.line else ""
             hint = f" ({problem.hint})" if problem.hint else ""
             say(f"octoflow: {error.path}{place}: {problem.message}{hint}")
+    elif isinstance(error, RequestInvalid):
+        say(f"octoflow: {_as_typed(error, typed)}")
     else:
         say(f"octoflow: {error}")
+
+
+def _as_typed(error: RequestInvalid, typed: Mapping[str, str]) -> str:
+    """The sentence in the words of the command line, where all that is wrong was given there."""
+    if not error.details or any(each["field"] not in typed for each in error.details):
+        return str(error)
+    return "; ".join(f"{typed[each['field']]} {each['message']}" for each in error.details) + "."
 
 
 def plain(text: object, *, keep: str = "") -> str:

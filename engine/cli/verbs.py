@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 
@@ -28,12 +29,50 @@ def finish(
 ) -> None:
     """`--json`, and the verb that is to be done with a client of its own; it may give an exit code."""
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(command=lambda options: _do(verb, open_client, options))
+    parser.set_defaults(command=lambda options: _do(verb, open_client, options), typed=as_typed(parser))
+
+
+def as_typed(parser: argparse.ArgumentParser) -> Mapping[str, str]:
+    """The API's fields that the parser reads, each as it is typed: `every_seconds` is `--every`."""
+    # argparse tells of its arguments in no other way.
+    return {each.dest: max(each.option_strings, key=len, default=str(each.metavar)) for each in parser._actions}
 
 
 def add_limit(parser: argparse.ArgumentParser) -> None:
     """`--limit`, as far as the API allows."""
-    parser.add_argument("--limit", type=_limit, default=50, metavar="N", help="how many at most; 50 by default")
+    limit = whole(1, MAX_LIMIT)
+    parser.add_argument("--limit", type=limit, default=50, metavar="N", help="how many at most; 50 by default")
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Reads an argument that is a whole number from `low` to `high`."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}, not {text!r}")
+        return number
+
+    return read
+
+
+def above_zero(high: int | None = None) -> Callable[[str], float]:
+    """Reads an argument that is a finite number above 0, and at most `high`."""
+    limit = "" if high is None else f" and at most {high}"
+
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not 0 < number < math.inf or (high is not None and number > high):
+            raise argparse.ArgumentTypeError(f"must be a number above 0{limit}, not {text!r}")
+        return number
+
+    return read
 
 
 def print_json(value: Any) -> None:
@@ -56,10 +95,3 @@ def _do(
         return verb(client, options) or 0
     finally:
         client.close()
-
-
-def _limit(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= MAX_LIMIT:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {MAX_LIMIT}")
-    return number

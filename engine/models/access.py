@@ -95,7 +95,9 @@ def lifetime(text: str) -> timedelta:
 
 def problems_of_key(name: str, role: Role, flows: str | None, expires: str | None) -> Iterator[tuple[str, str]]:
     """What keeps such a key from being made: a field, and what is to be said of it."""
-    if not _NAME.fullmatch(name) or _ID.fullmatch(name) or name == API_TOKEN:
+    if name == API_TOKEN:
+        yield "name", f"cannot be {API_TOKEN}, which is reserved for the key that the setting {API_TOKEN} holds"
+    elif not _NAME.fullmatch(name) or _ID.fullmatch(name):
         yield "name", "must be 1 to 64 letters, digits and . _ @ -, begin with a letter or a digit, and look like no id"
     if flows is not None:
         if not flows or len(flows) > 512 or _UNPRINTABLE.search(flows):

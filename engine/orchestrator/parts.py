@@ -62,9 +62,9 @@ class Parts:
         id: str | None = None,
     ) -> tuple[NewJob, list[Any]]:
         if timeout_seconds is not None and not 1 <= timeout_seconds <= MAX_TIMEOUT_SECONDS:
-            raise RequestInvalid(f"timeout_seconds must be from 1 to {MAX_TIMEOUT_SECONDS}.")
+            raise _out_of_bounds("timeout_seconds", 1, MAX_TIMEOUT_SECONDS)
         if abs(priority) > MAX_PRIORITY:
-            raise RequestInvalid(f"priority must be from -{MAX_PRIORITY} to {MAX_PRIORITY}.")
+            raise _out_of_bounds("priority", -MAX_PRIORITY, MAX_PRIORITY)
         checked = checked or self._checker.document(path)
         key, flow = checked.document.path, checked.flow
         secrets: dict[str, str] | None = None
@@ -190,3 +190,8 @@ class Parts:
             grace_seconds=settings.grace_seconds,
             format_time=lambda moment: moment.astimezone(settings.timezone).strftime("%Y%m%d%H%M%S"),
         )
+
+
+def _out_of_bounds(field: str, low: int, high: int) -> RequestInvalid:
+    message = f"must be from {low} to {high}"
+    return RequestInvalid(f"{field} {message}.", details=[{"field": field, "message": message}])

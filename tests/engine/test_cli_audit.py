@@ -67,6 +67,29 @@ def test_a_time_that_is_none_is_named_with_its_option(audit, option):
     assert audit(option, "soon-ish", code=1).startswith(f"octoflow: {option} 'soon-ish' is not a time; ")
 
 
+def test_an_action_that_is_none_is_told_those_there_are(data, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["audit", "--action", "launch"])
+
+    assert caught.value.code == 2
+    told = capsys.readouterr().err
+    assert "argument --action: invalid choice: 'launch'" in told
+    assert "launch_job" in told
+
+
+@pytest.mark.parametrize(("command", "field"), [(["audit"], "time_from"), (["jobs", "list"], "start_time_from")])
+def test_a_time_that_a_service_refuses_is_named_with_its_option(data, capsys, monkeypatch, command, field):
+    wrong = {"field": field, "message": "'x' is not a time"}
+    answer = {"error": f"The query cannot be used: `{field}` ...", "code": "request_invalid", "details": [wrong]}
+    with peer(Answer(400, json.dumps(answer).encode())) as (url, _):
+        monkeypatch.setenv("OCTOFLOW_URL", url)
+        capsys.readouterr()
+
+        assert cli.main([*command, "--since", "x"]) == 1
+
+    assert capsys.readouterr().err == "octoflow: --since 'x' is not a time.\n"
+
+
 def test_a_service_is_asked_for_its_audit(audit, monkeypatch):
     with peer(ANY) as (url, asked):
         monkeypatch.setenv("OCTOFLOW_URL", url)

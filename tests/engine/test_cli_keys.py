@@ -107,9 +107,13 @@ def test_a_key_is_revoked_by_its_id_or_name(data, capsys, by):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["create", "-n", "a b", "-p", "viewer"], "`name` must be 1 to 64 letters"),
+        (["create", "-n", "a b", "-p", "viewer"], "octoflow: --name must be 1 to 64 letters"),
+        (["create", "-n", "API_TOKEN", "-p", "viewer"], "--name cannot be API_TOKEN, which is reserved"),
         (["create", "-n", "ci", "-p", "admin", "--flows", "*"], "cannot be given to a key with the role admin"),
-        (["create", "-n", "ci", "-p", "viewer", "--expires", "soon"], "such as 12h, 90d or 4w"),
+        (
+            ["create", "-n", "ci", "-p", "viewer", "--expires", "soon"],
+            "octoflow: --expires must be hours, days or weeks",
+        ),
         (["revoke", "nobody"], "There is no key 'nobody'"),
         (["revoke", "\x1b[2J"], "There is no key"),
     ],

@@ -11,6 +11,7 @@ from shells import data_folder
 
 from engine import cli
 from engine.cli import clients
+from engine.errors import DocumentInvalid
 from engine.models.audit import AuditFilter
 from engine.models.job import JobFilter, Source
 from engine.orchestrator import Orchestrator
@@ -100,6 +101,74 @@ def test_what_cannot_be_launched_is_one_sentence(data, launch):
     code, printed = launch("nothing.yml", "--wait")
 
     assert (code, printed.out, printed.err.count("\n")) == (1, "", 1)
+
+
+# What cannot be launched, here and at a service alike
+
+TWO_FAULTS = "name: two\nsteps:\n  - {name: a, type: jqq}\n  - {name: b, type: sleep, sleep: {second: 1}}\n"
+RUNNING = json.dumps({"error": "A job runs.", "code": "flow_running", "job_id": "id-1"}).encode()
+ODD_DETAILS = json.dumps(
+    {"error": "It has faults.", "code": "document_invalid", "path": "a.yml", "details": ["odd", {"message": 1}]}
+).encode()
+
+
+@pytest.mark.parametrize("command", [("jobs", "launch"), ("schedules", "add", "--every", "60")])
+def test_every_problem_of_a_document_is_told_with_its_way_out(data, capsys, monkeypatch, command):
+    (data / "flows" / "two.yml").write_text(TWO_FAULTS)
+    assert cli.main([*command, "two.yml"]) == 1
+    here = capsys.readouterr().err
+    refusal = document_refused(data, "two.yml")
+    with peer(Answer(400, refusal)) as (url, _):
+        monkeypatch.setenv("OCTOFLOW_URL", url)
+
+        assert cli.main([*command, "two.yml"]) == 1
+
+    assert [line.split("step ")[0] for line in here.splitlines()] == [
+        "octoflow: two.yml, line 3: ",
+        "octoflow: two.yml, line 4: ",
+        "octoflow: two.yml, line 4: ",
+    ]
+    assert "(did you mean 'jq'?)" in here
+    assert capsys.readouterr().err == here
+
+
+def document_refused(data, path):
+    """What the API answers to a launch of a document with problems."""
+    engine = Orchestrator(Settings.from_environment())
+    with pytest.raises(DocumentInvalid) as caught:
+        engine.launch(path)
+    engine.close()
+    error = caught.value
+    return json.dumps({**error.fields, "error": str(error), "code": error.code, "details": error.details}).encode()
+
+
+def test_who_finds_the_flow_running_is_told_the_job_and_what_to_do(data, launch, monkeypatch):
+    id = waiting_job(launch)
+    here = launch("quick.yml")
+    with peer(Answer(409, RUNNING)) as (url, _):
+        monkeypatch.setenv("OCTOFLOW_URL", url)
+        there = launch("quick.yml")
+
+    for (code, printed), job in ((here, id), (there, "id-1")):
+        assert code == 1
+        assert printed.err == (
+            f"octoflow: A job for this flow is already running. It is job {job}: wait for its end, or stop it with "
+            f"`octoflow jobs cancel {job}`.\n"
+        )
+
+
+def test_details_that_are_no_problems_leave_the_sentence(data, launch, monkeypatch):
+    with peer(Answer(400, ODD_DETAILS)) as (url, _):
+        monkeypatch.setenv("OCTOFLOW_URL", url)
+
+        assert launch("a.yml")[1].err == "octoflow: It has faults.\n"
+
+
+@pytest.mark.parametrize("command", [("jobs", "launch"), ("run",)])
+def test_a_timeout_that_cannot_be_used_is_named_as_it_is_typed(data, capsys, command):
+    assert cli.main([*command, "quick.yml", "--timeout", "0"]) == 1
+
+    assert capsys.readouterr().err == "octoflow: --timeout must be from 1 to 2592000.\n"
 
 
 # At a service

@@ -128,7 +128,7 @@ def test_a_forecast_that_is_cut_says_so(data, capsys):
     [
         (["add", "quick.yml", "--cron", "61 * * * *"], "61"),
         (["add", "quick.yml", "--cron", "0 0 30 2 *"], "never due"),
-        (["add", "quick.yml", "--every", "0"], "every_seconds"),
+        (["add", "quick.yml", "--every", "0"], "octoflow: --every must be"),
         (["add", "quick.yml", "--every", "60", "--timezone", "Mars/Phobos"], "is not a time zone"),
         (["add", "quick.yml", "--every", "60", "--data", "{"], "--data is not JSON"),
         (["add", "nothing.yml", "--every", "60"], "There is no flow 'nothing.yml'"),
@@ -175,6 +175,20 @@ def test_usage_errors_are_two(data, capsys, arguments):
 
     assert caught.value.code == 2
     assert f"usage: octoflow {arguments[0]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--hours", "x"], "argument --hours: must be a number above 0 and at most 8784, not 'x'"),
+        (["--limit", "x"], "argument --limit: must be a whole number from 1 to 5000, not 'x'"),
+    ],
+)
+def test_a_number_that_is_none_is_told_what_it_must_be(data, capsys, arguments, words):
+    with pytest.raises(SystemExit):
+        cli.main(["forecast", *arguments])
+
+    assert words in capsys.readouterr().err
 
 
 # At a service

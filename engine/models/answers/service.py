@@ -84,5 +84,7 @@ class Error(Shown):
     """With `flow_running`: the job that runs."""
     schedule_id: NotRequired[str | None]
     """With `schedule_exists`: the schedule that is there already."""
+    path: NotRequired[str]
+    """With `document_invalid`: the document."""
     paths: NotRequired[list[str]]
     """With `lock_ambiguous`: the flows that can be meant."""
