@@ -219,16 +219,17 @@ class Executor(ABC):
             claim = self._run(claim, lambda: None if self._closing.is_set() else self.owner)
 
     def _run(self, claim: Claim, next_owner: Callable[[], Owner | None]) -> Claim | None:
-        supervision = Supervision(claim, self._tools, next_owner=next_owner)
+        supervision: Supervision | None = None
         try:
+            supervision = Supervision(claim, self._tools, next_owner=next_owner)
             self._supervise(claim.id, supervision)
         except Exception:
             log.exception(
-                "job %s: its supervisor failed; the sweep closes it when its lease has ended",
+                "job %s: its supervisor failed; the sweep settles it when its lease has ended",
                 claim.id,
                 extra={"job": claim.id},
             )
-        return supervision.next
+        return supervision.next if supervision is not None else None
 
     @contextmanager
     def _looking(self) -> Iterator[None]:

@@ -80,10 +80,11 @@ class InlineExecutor(Executor):
         with self._changed:
             if self._closing.is_set() or self._busy >= max(1, self._workers):
                 return False
-            self._busy += 1
             if self._watcher is None:
-                self._watcher = Thread(target=self._watch, name="watcher", daemon=True)
-                self._watcher.start()
+                watcher = Thread(target=self._watch, name="watcher", daemon=True)
+                watcher.start()  # It waits for this block; when no thread can be had, nobody has room.
+                self._watcher = watcher
+            self._busy += 1
             return True
 
     def _refusal(self) -> Unavailable:

@@ -86,14 +86,22 @@ class LocalExecutor(Executor):
                 thread.join(max(0.0, deadline - self._clock.monotonic()))
 
     def _work(self) -> None:
-        """One worker: claim, supervise, and wait when there is nothing to claim."""
+        """One worker: it goes on until the close, whatever happens to it."""
         while not self._closing.is_set():
-            seen = self._idle.nudges
-            if not self._run_one() and (claim := self._idle.wait(seen)):
-                try:
-                    self._see_all_through(claim)
-                finally:
-                    self._idle.done()
+            try:
+                self._work_once()
+            except Exception:
+                log.exception("a worker failed; it goes on in a moment")
+                self._clock.wait(self._closing, LOOK_SECONDS)
+
+    def _work_once(self) -> None:
+        """Claim and supervise; when there is nothing to claim, wait for a word, or for a job that is given."""
+        seen = self._idle.nudges
+        if not self._run_one() and (claim := self._idle.wait(seen)):
+            try:
+                self._see_all_through(claim)
+            finally:
+                self._idle.done()
 
     def _run_one(self) -> bool:
         """Claim a job, see it and those that follow through; False when there was none."""
@@ -117,12 +125,13 @@ class LocalExecutor(Executor):
             self._pool.warm()
         except OctoflowError as error:
             log.error("%s", error)
+        except Exception:
+            log.exception("no process could be made ready before the first job asks for one")
 
     def _recover(self) -> None:
         """Adopt lost jobs; they were running before and need no free worker."""
         with self.room():
-            claims = self._adopt(self._workers)
-            begun = [Thread(target=self._see_through, args=(claim,), name="recovery", daemon=True) for claim in claims]
-            self._recoveries = [*(thread for thread in self._recoveries if thread.is_alive()), *begun]
-            for thread in begun:
+            for claim in self._adopt(self._workers):
+                thread = Thread(target=self._see_through, args=(claim,), name="recovery", daemon=True)
                 thread.start()
+                self._recoveries = [*(thread for thread in self._recoveries if thread.is_alive()), thread]

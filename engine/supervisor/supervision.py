@@ -79,6 +79,7 @@ class Supervision:
         """Run the job to its finished row; None when the lease was lost on the way."""
         try:
             try:
+                self._row.insist(self._order.open)
                 outcome = self._masked_outcome(self._recover() if self._claim.reason else self._run())
                 self._row.finish(outcome)
             except LeaseLost:

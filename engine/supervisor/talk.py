@@ -11,6 +11,7 @@ from threading import RLock
 from typing import Any
 
 from engine.clock import Clock
+from engine.errors import Unavailable
 from engine.frames import ChannelClosed, Frame, readable
 from engine.models.job import Reason, State
 from engine.supervisor.row import HeldRow
@@ -35,10 +36,18 @@ class StopOrder:
 
     def __init__(self) -> None:
         self.reason: str | None = None
-        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._read = self._write = -1
         # Without it a late order could be written into whatever has the descriptor's number by then; a signal's
         # handler may give one while its own thread is in here.
         self._open = RLock()
+
+    def open(self) -> None:
+        """Have the descriptor; Unavailable when this process may have no more of them."""
+        with self._open:
+            try:
+                self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError as error:
+                raise Unavailable(f"Nobody could listen for its stop: {error.strerror}.") from error
 
     def give(self, reason: str) -> None:
         """Say it; any thread may. The first reason counts."""
@@ -59,8 +68,9 @@ class StopOrder:
         """Nobody waits any more; a later order is lost."""
         with self._open:
             read, write, self._read, self._write = self._read, self._write, -1, -1
-            os.close(read)
-            os.close(write)
+            if read >= 0:
+                os.close(read)
+                os.close(write)
 
 
 class Talk:

@@ -255,3 +255,19 @@ def test_a_quick_flow_is_what_it_seems(hall):
     executor = hall.inline()
 
     assert run(executor, hall.queue(QUICK, owner=executor.owner)).status is Status.SUCCESS
+
+
+def test_room_is_not_lost_when_nobody_could_watch(hall, monkeypatch):
+    executor = hall.inline()
+    start, failures = Thread.start, [RuntimeError("can't start new thread")]
+
+    def fails_once(self):
+        if failures:
+            raise failures.pop()
+        start(self)
+
+    monkeypatch.setattr(Thread, "start", fails_once)
+    with pytest.raises(RuntimeError), executor.room():
+        pass
+
+    assert run(executor, hall.queue(owner=executor.owner)).status is Status.SUCCESS

@@ -305,6 +305,74 @@ def test_a_worker_outlives_a_job_that_could_not_be_seen_through(hall, look_each,
     assert f"job {first}: its supervisor failed" in caplog.text
 
 
+def test_a_worker_outlives_a_job_whose_supervisor_could_not_be_made(hall, look_each, caplog, monkeypatch):
+    look_each(0.05)
+    failures = [RuntimeError("a fault of ours")]
+
+    def fails_once(*arguments, **options):
+        if failures:
+            raise failures.pop()
+        return Supervision(*arguments, **options)
+
+    monkeypatch.setattr("engine.executors.executor.Supervision", fails_once)
+    first = hall.queue()
+    hall.executor().start()
+    until(lambda: not failures)
+
+    assert hall.finished(hall.queue(), seconds=10).status is Status.SUCCESS
+    assert state_of(hall, first) is State.RUNNING
+    assert f"job {first}: its supervisor failed" in caplog.text
+
+
+def test_a_worker_outlives_whatever_else_goes_wrong(hall, look_each, caplog, monkeypatch):
+    look_each(0.05)
+    executor = hall.executor()
+    wait, failures = executor._idle.wait, [RuntimeError("a fault of ours")]
+
+    def fails_once(seen):
+        if failures:
+            raise failures.pop()
+        return wait(seen)
+
+    monkeypatch.setattr(executor._idle, "wait", fails_once)
+    executor.start()
+    until(lambda: not failures)
+
+    assert hall.finished(hall.queue(), seconds=10).status is Status.SUCCESS
+    assert "a worker failed; it goes on in a moment" in caplog.text
+
+
+def test_the_housekeeper_outlives_a_warming_that_fails(hall, look_each, monkeypatch, caplog):
+    look_each(0.05)
+    executor = hall.executor()
+    monkeypatch.setattr(executor._pool, "warm", lambda: 1 / 0)
+
+    executor.start()
+
+    assert hall.finished(hall.lost()).reason == Reason.WORKER_LOST
+    assert "no process could be made ready" in caplog.text
+
+
+def test_a_recovery_that_gets_no_thread_keeps_nobody_from_closing(hall, look_each, monkeypatch, caplog):
+    look_each(60)
+    executor = hall.executor()
+    hall.lost()
+    start, failures = Thread.start, [RuntimeError("can't start new thread")]
+
+    def fails_once(self):
+        if self.name == "recovery" and failures:
+            raise failures.pop()
+        start(self)
+
+    monkeypatch.setattr(Thread, "start", fails_once)
+    executor.start()
+    until(lambda: "the jobs table could not be looked at" in caplog.text)
+
+    executor.close()
+
+    assert not any(thread.is_alive() for thread in executor._threads)
+
+
 # Stopping jobs
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from threading import Event, Thread
@@ -413,10 +414,16 @@ def test_a_wait_ends_when_events_are_due_to_be_written(stage):
 # The order itself
 
 
+def opened():
+    order = StopOrder()
+    order.open()
+    return order
+
+
 def test_an_order_wakes_who_waits_until_it_was_seen():
     from engine.frames import readable
 
-    order = StopOrder()
+    order = opened()
 
     assert readable([order.fileno()], 0) == []
     order.give("cancelled")
@@ -429,7 +436,7 @@ def test_an_order_wakes_who_waits_until_it_was_seen():
 
 
 def test_an_order_that_nobody_reads_never_blocks():
-    order = StopOrder()
+    order = opened()
 
     for _ in range(70_000):
         order.give("cancelled")
@@ -438,7 +445,7 @@ def test_an_order_that_nobody_reads_never_blocks():
 
 
 def test_a_late_order_writes_into_nothing_that_has_taken_the_descriptors_place(tmp_path):
-    order = StopOrder()
+    order = opened()
     order.close()
     files = [os.open(tmp_path / str(n), os.O_CREAT | os.O_WRONLY) for n in range(8)]
 
@@ -450,7 +457,7 @@ def test_a_late_order_writes_into_nothing_that_has_taken_the_descriptors_place(t
 
 
 def test_the_descriptors_are_not_closed_under_an_order_that_is_being_written(monkeypatch):
-    order = StopOrder()
+    order = opened()
     closer = Thread(target=order.close)
     waiting = []
 
@@ -471,7 +478,7 @@ def test_the_descriptors_are_not_closed_under_an_order_that_is_being_written(mon
 
 
 def test_a_signals_handler_may_give_an_order_while_its_thread_does():
-    order = StopOrder()
+    order = opened()
     previous = signal.signal(signal.SIGUSR1, lambda *_: order.give("from the handler"))
     try:
         with order._open:
@@ -482,3 +489,44 @@ def test_a_signals_handler_may_give_an_order_while_its_thread_does():
 
     assert order.reason == "from the handler"
     order.close()
+
+
+def out_of_descriptors(monkeypatch, times):
+    """Let this process have no more pipes, so many times."""
+    real, left = os.pipe2, [None] * times
+
+    def pipe2(flags):
+        if left:
+            left.pop()
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(flags)
+
+    monkeypatch.setattr(os, "pipe2", pipe2)
+
+
+def test_a_job_waits_for_a_descriptor_and_is_then_run(stage, monkeypatch, caplog):
+    out_of_descriptors(monkeypatch, times=3)
+
+    outcome = stage.supervise(stage.claim(), lambda peer: peer.end())
+
+    assert outcome.status is Status.SUCCESS
+    assert stage.clock.passed == 3
+    assert caplog.text.count("Nobody could listen for its stop: Too many open files. Trying again.") == 3
+
+
+def test_a_job_that_gets_no_descriptor_is_let_go_and_taken_again(stage, monkeypatch):
+    out_of_descriptors(monkeypatch, times=1000)
+    claim = stage.claim()
+
+    assert stage.supervise(claim) is None
+
+    stage.lose(claim)
+    assert stage.job(claim).state is State.PENDING
+
+
+def test_an_order_that_was_given_before_anybody_could_listen_counts(stage, monkeypatch):
+    out_of_descriptors(monkeypatch, times=1)
+
+    outcome = stage.supervise(stage.claim(), order=Reason.SHUTDOWN)
+
+    assert outcome.reason == Reason.SHUTDOWN
