@@ -17,18 +17,28 @@ from engine.egress import Egress
 from engine.egress.deadlines import Call, Deadlines
 
 
-def open_session(egress: Egress, ca_file: str = "") -> requests.Session:
+class GuardedSession(requests.Session):
     """A session that takes nothing from the environment and reaches what `egress` lets it reach.
 
     Certificates are verified with those in `ca_file`, or with the public ones.
     """
-    session = requests.Session()
-    session.trust_env = False
-    session.verify = ca_file or True
-    adapter = GuardedAdapter(egress)
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, adapter)
-    return session
+
+    def __init__(self, egress: Egress, ca_file: str = "") -> None:
+        super().__init__()
+        self.trust_env = False
+        self.verify = ca_file or True
+        self._deadlines = Deadlines()
+        adapter = GuardedAdapter(egress, self._deadlines)
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, adapter)
+
+    def end_calls(self) -> None:
+        """End every call that is open, and each that is begun from now on."""
+        self._deadlines.end_all()
+
+    def close(self) -> None:
+        super().close()
+        self._deadlines.close()
 
 
 class _Guarded(HTTPConnection):
@@ -113,18 +123,14 @@ def _share(deadline: float, parts: int) -> float | None:
 class GuardedAdapter(HTTPAdapter):
     """HTTPAdapter whose connections are checked; as many are kept as a loop has threads at most."""
 
-    def __init__(self, egress: Egress) -> None:
+    def __init__(self, egress: Egress, deadlines: Deadlines) -> None:
         self._egress = egress
-        self._deadlines = Deadlines()
+        self._deadlines = deadlines
         super().__init__(pool_connections=16, pool_maxsize=64)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _pools(self._egress, self._deadlines)
-
-    def close(self) -> None:
-        super().close()
-        self._deadlines.close()
 
 
 def _pools(guard: Egress, watch: Deadlines) -> dict[str, type[HTTPConnectionPool]]:

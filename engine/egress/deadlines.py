@@ -48,6 +48,7 @@ class Deadlines:
         self._told: deque[Call] = deque()
         """Calls that the thread has not looked at yet."""
         self._wakes_at = inf
+        self._is_over = False
         self._nudges: SimpleQueue[bool] = SimpleQueue()
         Thread(target=self._watch, name="deadlines", daemon=True).start()
 
@@ -55,8 +56,13 @@ class Deadlines:
         """End this call at its deadline, unless it is over by then."""
         # A loop makes hundreds of calls whose deadlines are later than one that is waited for: those wake nobody.
         self._told.append(call)
-        if call.deadline < self._wakes_at or len(self._told) > MOST_TOLD:
+        if call.deadline < self._wakes_at or self._is_over or len(self._told) > MOST_TOLD:
             self._nudges.put(True)
+
+    def end_all(self) -> None:
+        """End every open call, and from now on each that is told of."""
+        self._is_over = True
+        self._nudges.put(True)
 
     def close(self) -> None:
         """Let the thread end."""
@@ -69,7 +75,7 @@ class Deadlines:
             while self._told:
                 open_calls.append(self._told.popleft())
             open_calls = [call for call in open_calls if call.is_open]
-            now = monotonic()
+            now = inf if self._is_over else monotonic()
             for call in open_calls:
                 if now >= call.deadline:
                     call.end()

@@ -199,7 +199,7 @@ class Run(Protocol):
         """Wait; ends at once when the job is stopped."""
 
     def remaining_seconds(self) -> float:
-        """Seconds until the job's deadline, `inf` without one."""
+        """Seconds until the job's deadline; `inf` without one, and in a `finally_step`, whose time another keeps."""
 
     def log(self, level: str, message: str) -> None:
         """Add a line to the job's log."""

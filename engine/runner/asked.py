@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf
 from threading import Lock, current_thread, main_thread
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import requests
 
 
-STOP_SECONDS = 30.0
+LATEST_STOP_SECONDS = 30.0
 """How late a stop may come, as long as a lease: a supervisor may be waiting for its database."""
 
 
@@ -76,7 +77,7 @@ class Asked:
         return secret_fields(self.job.host, name, fresh=fresh)
 
     def http(self) -> requests.Session:
-        return self.job.session()
+        return self.job.session(protected=self.protected)
 
     def template(self, path: str) -> str:
         return self.job.text(self.part("template", path))
@@ -102,16 +103,17 @@ class Asked:
         if self.job.host.stopped.is_set() and not self.protected:
             raise Stopped
 
-    def await_stop_if_late(self) -> None:
-        """Raise `Stopped` when the job's time is over, which was then what ended the step.
+    def stop_if_over(self) -> None:
+        """Raise `Stopped` when the job is to stop or its time is over, which was then what ended the step.
 
         Whoever keeps the time began to count before us and stops the job at this moment, but may be kept waiting.
         """
-        if self.remaining_seconds() <= 0 and not self.protected:
-            self.sleep(STOP_SECONDS)
+        self.stop_if_asked()
+        if self.remaining_seconds() <= 0:
+            self.sleep(LATEST_STOP_SECONDS)
 
     def remaining_seconds(self) -> float:
-        return self.job.remaining_seconds()
+        return inf if self.protected else self.job.remaining_seconds()
 
     def log(self, level: str, message: str) -> None:
         self.job.log(level, message, self.step.name if self.step else None)

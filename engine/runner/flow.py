@@ -172,7 +172,7 @@ class FlowRun(Asked):
         try:
             value = step.options.run(self)
         except StepFailed:
-            self.await_stop_if_late()
+            self.stop_if_over()
             raise
         if step.jq_expression is None or value is NOTHING or isinstance(value, Goto | Exit):
             return value

@@ -20,9 +20,11 @@ from engine.runner.endings import Host, LimitReached
 if TYPE_CHECKING:
     import requests
 
+    from engine.egress.adapter import GuardedSession
+
 
 class JobRun:
-    """Documents, files, limits, numbering and HTTP session of one job."""
+    """Documents, files, limits, numbering and HTTP sessions of one job."""
 
     def __init__(self, host: Host, limits: RunLimits, message: Mapping[str, Any]) -> None:
         """`message` is what a supervisor sends: `engine/supervisor/supervision.py` lists its members."""
@@ -42,7 +44,7 @@ class JobRun:
         self._numbers = count(message["first_number"])
         self._recorded = count(1)
         self._lines = count(1)
-        self._session: requests.Session | None = None
+        self._sessions: dict[bool, GuardedSession] = {}
         self._opening = Lock()
         self._hidden: set[str] = set()
 
@@ -75,17 +77,26 @@ class JobRun:
         parts: dict[str, str] = self._documents[revision]["parts"]
         return parts
 
-    def session(self) -> requests.Session:
-        """One HTTP session for the job: connections are kept for its steps, and closed at its end."""
+    def session(self, *, protected: bool = False) -> requests.Session:
+        """One HTTP session for the job: connections are kept for its steps, and closed at its end.
+
+        What is `protected`, a `finally_step`, has one of its own, whose calls a stop does not end.
+        """
         with self._opening:  # The threads of a loop ask at the same moment.
-            if self._session is None:
-                self._session = _new_session(self.limits)
-            return self._session
+            if protected not in self._sessions:
+                self._sessions[protected] = _new_session(self.limits)
+            return self._sessions[protected]
+
+    def end_calls(self) -> None:
+        """End the calls that steps wait for: the job is to stop."""
+        session = self._sessions.get(False)
+        if session is not None:
+            session.end_calls()
 
     def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            self._session.close()
+        for session in self._sessions.values():
+            session.close()
 
     def sync(self) -> None:
         """Return when everything said so far is on disk, the beginning of a step at least."""
@@ -118,11 +129,11 @@ class JobRun:
             self.host.emit(LogLine(self.host.now(), "warning", message, step))
 
 
-def _new_session(limits: RunLimits) -> requests.Session:
+def _new_session(limits: RunLimits) -> GuardedSession:
     from engine.egress import Egress
-    from engine.egress.adapter import open_session
+    from engine.egress.adapter import GuardedSession
 
-    return open_session(Egress.of(limits.egress_deny, limits.egress_allow), limits.egress_cacert)
+    return GuardedSession(Egress.of(limits.egress_deny, limits.egress_allow), limits.egress_cacert)
 
 
 @lru_cache(maxsize=256)

@@ -12,8 +12,8 @@ T = TypeVar("T")
 
 MAX_CHUNK = 25
 """So many items are handed to a thread at once when there are many: a hand-over costs more than a small step."""
-STOP_SECONDS = 2.0
-"""How long a stopped loop waits for its threads to see it."""
+STOP_SECONDS = 5.0
+"""How long a stopped loop waits for each `finally_step` in it: half of what GRACE_SECONDS is by default."""
 
 
 def can_wait(job: JobRun, revision: str, path: str) -> bool:
@@ -41,6 +41,8 @@ def in_threads(job: JobRun, run: Callable[[int], T], total: int, workers: int) -
         return results
     except BaseException as error:
         job.unclean = True
+        if isinstance(error, Stopped):
+            job.end_calls()  # Else their flows might not see the stop in time for their own finally_step.
         pool.shutdown(wait=False, cancel_futures=True)
         # What has begun ends first: a finally_step comes last. Only a stop cannot wait that long.
         begun = [future for future in futures if not future.cancelled()]

@@ -18,7 +18,7 @@ from urllib3.util import Timeout
 from urllib3.util.connection import HAS_IPV6
 
 from engine.egress import AddressRefused, Egress, adapter, networks
-from engine.egress.adapter import open_session
+from engine.egress.adapter import GuardedSession
 from engine.egress.deadlines import MOST_TOLD, Call, Deadlines
 from engine.egress.hosts import admits, checked
 
@@ -196,7 +196,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
 @pytest.fixture
 def session() -> Iterator[requests.Session]:
-    with closing(open_session(Egress())) as made:
+    with closing(GuardedSession(Egress())) as made:
         yield made
 
 
@@ -319,7 +319,7 @@ def test_loopback_may_be_written_in_any_way(session, server, host: str) -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.2", "::1"])
 def test_a_denied_address_is_refused_beside_one_that_is_not(server, tried, address: str) -> None:
-    with closing(open_session(Egress.of(address, ""))) as session:
+    with closing(GuardedSession(Egress.of(address, ""))) as session:
         assert session.get(f"http://127.0.0.1:{server.server_port}/").text == "ok"
         with pytest.raises(AddressRefused, match="EGRESS_DENY"):
             session.get(f"http://{f'[{address}]' if ':' in address else address}:{server.server_port}/")
@@ -457,7 +457,7 @@ def test_calls_that_are_over_are_let_go_of_long_before_their_deadline() -> None:
 
 def test_the_thread_ends_with_the_session() -> None:
     others = watchers()
-    session = open_session(Egress())
+    session = GuardedSession(Egress())
     (thread,) = watchers() - others
 
     session.close()

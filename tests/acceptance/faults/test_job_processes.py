@@ -13,10 +13,12 @@ from threading import Thread
 
 import pytest
 from faults import fault
+from fixed_answers import Answer, peer
 from flows import SLOW, step
 from services import children_of, flow, is_alive, until
 
 ENDLESS = "name: endless\nsteps:\n  - name: spin\n    type: jq\n    jq: {expression: 'def f: f; f'}\n"
+JSON = {"Content-Type": "application/json"}
 GOOD = "name: good\nsteps:\n  - {name: v, type: set_fact, set_fact: {value: 1}}\n"
 
 
@@ -100,6 +102,20 @@ def test_row_12_a_step_that_waits_for_a_peer_is_stopped_by_its_deadline(data, st
     assert (job["status"], job["reason"]) == ("failed", "timeout")
     assert job["duration_seconds"] < 20
     assert job["errors"] == [{"step": "call", "type": "rest", "error": "The job timed out after 3 seconds."}]
+
+
+def test_row_12_a_finally_step_calls_its_peer_after_the_deadline(data, start):
+    with socket.create_server(("127.0.0.1", 0)) as silent, peer(Answer(200, b"7", JSON)) as (address, asked):
+        call = step("rest", "call", uri=f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        tell = step("rest", "tell", uri=address)
+        flow(data, "tells.yml", json.dumps({"name": "tells", "finally_step": "tell", "steps": [call, tell]}))
+        service = start()
+
+        job = service.run("tells.yml", timeout_seconds=1)
+
+    assert (job["status"], job["reason"]) == ("failed", "timeout")
+    assert [(each["name"], each["status"]) for each in job["steps"]] == [("call", "stopped"), ("tell", "success")]
+    assert (job["result"]["tell"], len(asked)) == (7, 1)
 
 
 class Told(BaseException):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import ExitStack
 from threading import Barrier, Event, Timer
 
 import pytest
@@ -311,3 +312,46 @@ def test_calls_of_a_loop_that_the_end_of_the_jobs_time_has_ended_wait_for_the_st
 
     assert (ran.end.reason, ran.course) == ("stopped", [("loop", "stopped")])
     assert [step.status for step in ran.steps if step.name == "call"] == ["stopped", "stopped"]
+
+
+def test_a_stop_ends_the_calls_of_a_loop_and_not_those_of_a_finally_step(run, host, peer, monkeypatch):
+    monkeypatch.setattr("engine.runner.loops.STOP_SECONDS", 60)
+    with socket.create_server(("127.0.0.1", 0)) as silent, ExitStack() as called:
+
+        def stop_once_called():
+            called.enter_context(silent.accept()[0])
+            host.stop()
+
+        host.when_logged["stop"] = stop_once_called
+        begun = time.monotonic()
+        ran = run(
+            f"steps: [{LOOP}]",
+            {"w": ["stop", "go on"]},
+            host=host,
+            flows={
+                "sub.yml": f"""
+                    finally_step: item done
+                    steps:
+                      - {{name: say, type: debug, debug: {{data_key: __input__, type: text}}}}
+                      - {{name: call, type: rest, rest: {{uri: 'http://127.0.0.1:{silent.getsockname()[1]}/'}}}}
+                      - {{name: item done, type: rest, rest: {{uri: '{peer(200, "{}")}'}}}}
+                    """
+            },
+        )
+
+    assert time.monotonic() - begun < 20
+    assert ran.end.reason == "stopped"
+    assert [step.status for step in ran.steps if step.name == "call"] == ["stopped"]
+    assert [step.status for step in ran.steps if step.name == "item done"] == ["success", "success"]
+
+
+def test_a_finally_step_calls_a_peer_although_the_jobs_time_is_over(run, stopping_host, peer):
+    ran = run(
+        "finally_step: tell\nsteps: [{name: nap, type: sleep, sleep: {seconds: 0.3}}, "
+        f"{STOP}, {{name: tell, type: rest, rest: {{uri: '{peer(200, '7')}'}}}}]",
+        INPUT,
+        host=stopping_host,
+        members={"timeout_seconds": 0.1},
+    )
+
+    assert (ran.end.reason, ran.course[-1], ran.stored["tell"]) == ("stopped", ("tell", "success"), 7)

@@ -11,7 +11,7 @@ import requests
 
 from engine import templating
 from engine.egress import Egress
-from engine.egress.adapter import open_session
+from engine.egress.adapter import GuardedSession
 from engine.errors import StepFailed
 from engine.models.flow import StepSpec, SubflowResult
 from engine.steps import step_reader
@@ -32,7 +32,7 @@ class FakeRun:
         )
         self.remaining: float = names.get("remaining", float("inf"))
         self.max_response_bytes: int = names.get("max_response_bytes", 10_000_000)
-        self.session = open_session(Egress())
+        self.session = GuardedSession(Egress())
         self.slept: list[float] = []
         self.logged: list[tuple[str, str]] = []
 

@@ -18,7 +18,7 @@ from certificates import self_signed
 from urllib3.util.connection import HAS_IPV6
 
 from engine.egress import Egress, adapter
-from engine.egress.adapter import open_session
+from engine.egress.adapter import GuardedSession
 from engine.errors import StepFailed
 
 SECRETS = {
@@ -36,7 +36,7 @@ def call(fake_run: Any, read_step: Any) -> Iterator[Callable[..., Any]]:
     def call(uri: str, egress: Egress = Egress(), ca_file: object = "", **options: Any) -> Any:  # noqa: B008
         run = fake_run(secrets=SECRETS)
         run.session.close()
-        run.session = open_session(egress, str(ca_file))
+        run.session = GuardedSession(egress, str(ca_file))
         sessions.append(run.session)
         return read_step("rest", uri=uri, **options).options.run(run)
 
