@@ -93,13 +93,16 @@ class Turns:
                 self._is_taken = True
                 return True
             self._waiting.append(wish)
-        if not wish.wait(seconds):
-            with self._lock:
-                if wish in self._waiting:
-                    self._waiting.remove(wish)
+        try:
+            if not wish.wait(seconds):
+                if self._withdraw(wish):
                     raise TimeoutError
-            wish.wait()  # Somebody is at it: the word comes when the outcome is certain.
-        return wish.is_next
+                wish.wait()  # Somebody is at it: the word comes when the outcome is certain.
+            return wish.is_next
+        except BaseException:  # As by Ctrl-C: a turn that nobody takes would keep all others waiting for ever.
+            if not self._withdraw(wish) and wish.is_next:
+                self.pass_on()
+            raise
 
     def pass_on(self) -> None:
         """The next in the row has the turn."""
@@ -108,6 +111,14 @@ class Turns:
                 self._waiting.popleft().call()
             else:
                 self._is_taken = False
+
+    def _withdraw(self, wish: Wish) -> bool:
+        """Whether the wish waited still; it no longer does."""
+        with self._lock:
+            if wish not in self._waiting:
+                return False
+            self._waiting.remove(wish)
+            return True
 
     def _take_along(self) -> list[Wish]:
         """Those who wait and can be served together, in their order; each is to be settled."""

@@ -16,7 +16,7 @@ from engine.errors import DatabaseBusy, DatabaseDown, FlowNotFound
 from engine.models.flow import Document
 from engine.store.database import Database
 from engine.store.documents import DocumentStore, insert_documents
-from engine.store.turns import MOST, Wish
+from engine.store.turns import MOST, Turns, Wish
 
 
 def document(revision):
@@ -169,6 +169,52 @@ def test_who_waits_in_vain_is_told_and_writes_nothing_later(sqlite, monkeypatch)
     assert isinstance(refused, DatabaseBusy)
     DocumentStore(sqlite).put([document("r1")], NOON)
     assert stored(sqlite) == {"r1"}
+
+
+class Interrupted(Wish):
+    """A wish whose thread hears Ctrl-C while it waits, once `before` has happened."""
+
+    def __init__(self, before, verb=None):
+        super().__init__(verb)
+        self._before = before
+
+    def wait(self, seconds=-1):
+        self._before()
+        raise KeyboardInterrupt
+
+
+def test_who_is_interrupted_while_it_waits_gives_up_its_place():
+    turns = Turns()
+    turns.take(Wish(), 1)
+
+    with pytest.raises(KeyboardInterrupt):
+        turns.take(Interrupted(lambda: None), 1)
+    turns.pass_on()
+
+    assert turns.take(Wish(), 0.01)
+
+
+def test_who_is_interrupted_when_it_was_called_passes_the_turn_on():
+    turns = Turns()
+    turns.take(Wish(), 1)
+
+    with pytest.raises(KeyboardInterrupt):
+        turns.take(Interrupted(turns.pass_on), 1)
+
+    assert turns.take(Wish(), 0.01)
+
+
+def test_who_is_interrupted_while_another_writes_for_it_takes_no_turn_away():
+    turns = Turns()
+    turns.take(Wish(), 1)
+
+    with pytest.raises(KeyboardInterrupt):
+        turns.take(Interrupted(turns._take_along, verb=lambda connection: None), 1)
+
+    with pytest.raises(TimeoutError):
+        turns.take(Wish(), 0.01)
+    turns.pass_on()
+    assert turns.take(Wish(), 0.01)
 
 
 def test_when_another_process_holds_the_file_all_are_told_after_one_wait(sqlite, monkeypatch):
