@@ -30,7 +30,7 @@ def wait_of(request: flask.Request) -> int:
             preference = _PREFERENCE.fullmatch(text)
             if preference is not None and preference["name"].lower() == "wait":
                 value = (preference["value"] or "").strip('"')
-                is_number = value.isascii() and value.isdigit() and len(value) < 10
+                is_number = value.isascii() and value.isdigit()
                 return min(int(value), LONGEST_WAIT_SECONDS) if is_number else 0
     return 0
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CHECKS = 2
 """So many documents are checked at the same time: what that costs is then bounded, whoever asks."""
+MOST_WAITING = 16
+"""So many more wait for that: each holds one of a service's 64 threads."""
 WAIT_SECONDS = 10.0
 SHOWN_SCHEDULES = 100
 SHOWN_JOBS = 10
@@ -126,13 +128,24 @@ class DocumentVerbs(Parts):
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """One of the few checks at a time; Busy when none ends soon."""
-        if not self._checks.acquire(timeout=WAIT_SECONDS):
-            raise Busy(f"{CHECKS} documents are being checked, and none of them was done within {WAIT_SECONDS:.0f} s.")
+        """One of the few checks at a time; Busy when none ends soon, or many wait already."""
+        if not self._room_to_check.acquire(blocking=False):
+            raise Busy(f"{CHECKS} documents are being checked, and {MOST_WAITING} wait for that already. Try again.")
         try:
-            yield
+            if not self._checks.acquire(timeout=WAIT_SECONDS):
+                raise Busy(
+                    f"{CHECKS} documents are being checked, and none of them was done within {WAIT_SECONDS:.0f} s."
+                )
+            try:
+                yield
+            finally:
+                self._checks.release()
         finally:
-            self._checks.release()
+            self._room_to_check.release()
+
+    @Part
+    def _room_to_check(self) -> BoundedSemaphore:
+        return BoundedSemaphore(CHECKS + MOST_WAITING)
 
     @Part
     def _checks(self) -> BoundedSemaphore:

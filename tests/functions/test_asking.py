@@ -33,6 +33,7 @@ def asked(engine, verb):
         ("wait=60", 60),
         ("wait=61", 60),
         ("wait=999999999", 60),
+        ("wait=" + "9" * 990, 60),
         ("WAIT = 5", 5),
         ('wait="7"', 7),
         ("respond-async, wait=3", 3),

@@ -204,6 +204,16 @@ def test_only_so_many_documents_are_checked_at_once(world, monkeypatch):
     assert validated(world, QUICK)["valid"]
 
 
+def test_only_so_many_wait_for_a_check(world, monkeypatch):
+    monkeypatch.setattr(documents, "MOST_WAITING", 0)
+
+    with world.engine._turn(), world.engine._turn():
+        answer = world.ask("/api/validate", {"text": QUICK})
+
+    assert (answer.status_code, answer.json["code"]) == (503, "busy")
+    assert "wait for that already" in answer.json["error"]
+
+
 def test_a_limited_key_is_told_nothing_of_the_flows_of_others(world):
     token = world.engine.create_key("limited", Role.VIEWER, flows="team/*")[1]
     text = "steps:\n" + "".join(
