@@ -29,7 +29,11 @@ Readings = Mapping[str, Mapping[str, float]]
 METRICS = (
     Metric("octoflow_info", "gauge", "Always 1; the label tells what runs here.", "version"),
     Metric("octoflow_jobs", "gauge", "Jobs in the database that have not ended.", "state"),
-    Metric("octoflow_oldest_pending_seconds", "gauge", "How long the job has waited that waits for a worker longest."),
+    Metric(
+        "octoflow_oldest_pending_seconds",
+        "gauge",
+        "How long ago the oldest of the jobs was launched that wait for a worker; waiting for its flow before counts.",
+    ),
     Metric("octoflow_jobs_ended", "counter", "Jobs that this process has seen to their end since it began.", "status"),
     Metric("octoflow_jobs_running_here", "gauge", "Jobs that this process runs."),
     Metric("octoflow_workers", "gauge", "How many jobs this process runs at most at a time (FLOW_MAX_WORKERS)."),

@@ -33,6 +33,25 @@ def test_jobs_are_counted_by_state_and_the_first_that_waits_is_known(gauges, ben
     assert gauges.oldest_pending() == first
 
 
+def test_the_first_that_waits_is_found_without_a_look_at_the_others(sqlite, bench_of):
+    gauges, bench = GaugeStore(sqlite), bench_of(sqlite)
+    for _ in range(300):
+        bench.queue()
+
+    assert steps_of(sqlite, gauges.oldest_pending) < 20
+
+
+def steps_of(database, verb):
+    """How many instructions SQLite needs for it, in tens."""
+    with database.engine.connect() as connection:
+        driver = connection.connection.driver_connection
+    seen = []
+    driver.set_progress_handler(lambda: seen.append(None), 10)
+    verb()
+    driver.set_progress_handler(None, 0)
+    return len(seen)
+
+
 def test_schedules_are_overdue_once_their_time_is_before_the_bound(gauges, timetable):
     due = timetable.add().next_due
 
