@@ -82,6 +82,7 @@ class Standing:
     last_due: datetime
     next_due: datetime | None
     failures: int = 0
+    owed: datetime | None = None
 
     @property
     def grace_seconds(self) -> int:
@@ -112,8 +113,8 @@ class Slot:
 class Schedule:
     """A schedule as it stands.
 
-    Every due time up to `last_due` has its verdict. `next_due` is when the next tick looks at it, None while it is
-    paused; after a failed launch it is a later due time than the very next.
+    Every due time up to `last_due` has its verdict, but for the one that is `owed`. `next_due` is when the next tick
+    looks at it, None while it is paused; after a failed launch it is a later due time than the very next.
     """
 
     id: str
@@ -134,12 +135,20 @@ class Schedule:
     failures: int = 0
     """Launches that failed one after another; 0 after one that did not."""
     last_slot: Slot | None = None
+    owed: datetime | None = None
+    """The newest due time before a pause, when no tick saw it: the first tick after the pause decides about it."""
 
     @property
     def standing(self) -> Standing:
         """How far it has come."""
         return Standing(
-            self.timing, self.misfire, self.misfire_grace_seconds, self.last_due, self.next_due, self.failures
+            timing=self.timing,
+            misfire=self.misfire,
+            misfire_grace_seconds=self.misfire_grace_seconds,
+            last_due=self.last_due,
+            next_due=self.next_due,
+            failures=self.failures,
+            owed=self.owed,
         )
 
 

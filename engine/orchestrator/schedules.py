@@ -114,12 +114,27 @@ class ScheduleVerbs(OnceVerbs):
         self._schedules.delete(id)
 
     def pause_schedule(self, id: str) -> Schedule:
-        """Fire no more until it is resumed; once is enough. ScheduleNotFound."""
-        self._schedules.pause(id)
+        """Fire no more until it is resumed; once is enough. ScheduleNotFound.
+
+        What was due before goes by its misfire rule: nothing is launched by a pause, and nothing is lost in it.
+        """
+        from engine.scheduler.planning import Decision, decide
+
+        while not (schedule := self._schedules.get(id)).is_paused:
+            try:
+                decision = decide(schedule.standing, self._zone_of(schedule.timing), self.clock.now())
+            except (KeyError, ValueError, OSError):  # Nobody can say what was due; the pause is what helps here.
+                decision = Decision(schedule.owed, (), schedule.last_due, None)
+            # False: a tick was quicker, and has decided. What it left is looked at anew.
+            if self._schedules.pause(schedule, decision.last_due, decision.due_time, decision.slots):
+                break
         return self.schedule(id)
 
     def resume_schedule(self, id: str) -> Schedule:
-        """Go on from now: what fell due meanwhile gets one slot that says so. Once is enough; ScheduleNotFound."""
+        """Go on from now: what fell due meanwhile gets one slot that says so. Once is enough; ScheduleNotFound.
+
+        The next tick decides about what was due before the pause.
+        """
         from engine.scheduler.planning import resumed
 
         schedule = self._schedules.get(id)

@@ -88,7 +88,7 @@ class UpkeepVerbs(InputVerbs, AuditVerbs):
         if self._marks.text("timezone") != zone.key:
             from engine.scheduler.due import next_due
 
-            self._schedules.retime(lambda each: next_due(each.timing, zone, each.last_due))
+            self._schedules.retime(lambda each: each.owed or next_due(each.timing, zone, each.last_due))
             self._marks.mark("timezone", text=zone.key)
 
     def _still_clock(self) -> None:

@@ -27,21 +27,26 @@ class Decision:
 def decide(standing: Standing, zone: tzinfo, now: datetime) -> Decision:
     """Launch for the newest due time, if it is in its grace; no other that has passed is made up for.
 
+    At a pause the same is decided, and `due_time` is owed until the pause is over.
     ValueError for a timing that cannot be read.
     """
     passed = due(standing.timing, zone, standing.last_due, now)
-    newest = passed.newest
+    newest = passed.newest or standing.owed
     if newest is None:  # The clock was put back, or it is a broken schedule's turn again.
         return Decision(None, (), standing.last_due, next_due(standing.timing, zone, standing.last_due))
     in_time = now - newest <= timedelta(seconds=standing.grace_seconds)
     slots = _left_out(standing, zone, passed, now, newest if in_time else None)
-    return Decision(newest if in_time else None, slots, newest, next_due(standing.timing, zone, now))
+    last_due = max(newest, standing.last_due)
+    return Decision(newest if in_time else None, slots, last_due, next_due(standing.timing, zone, max(last_due, now)))
 
 
 def resumed(standing: Standing, zone: tzinfo, now: datetime) -> Decision:
-    """Go on from now: what fell due during a pause is one slot. ValueError for a timing that cannot be read."""
+    """Go on from now, or from what is owed: what fell due during a pause is one slot.
+
+    ValueError for a timing that cannot be read.
+    """
     passed = due(standing.timing, zone, standing.last_due, now)
-    upcoming = next_due(standing.timing, zone, max(standing.last_due, now))
+    upcoming = standing.owed or next_due(standing.timing, zone, max(standing.last_due, now))
     if passed.newest is None:
         return Decision(None, (), standing.last_due, upcoming)
     reason = f"{_these(passed, zone)} fell due while the schedule was paused"
@@ -61,8 +66,9 @@ def retry_due(standing: Standing, zone: tzinfo, failures: int, now: datetime) ->
 def _left_out(
     standing: Standing, zone: tzinfo, passed: Due, now: datetime, launched: datetime | None
 ) -> tuple[Slot, ...]:
-    """A slot for those that a back-off held back, one for those that no tick saw, for each that has any."""
-    if passed.count == 1 and launched:
+    """A slot for what a pause left, one for those that a back-off held back, one for those that no tick saw."""
+    owed = Due() if standing.owed is None else Due(1, standing.owed, standing.owed)
+    if passed.count + owed.count == 1 and launched:
         return ()
     verdict = Verdict.COALESCED if launched else Verdict.EXPIRED
     start, end = standing.last_due, launched - TICK if launched else now
@@ -72,6 +78,7 @@ def _left_out(
     attempts = "a failed attempt" if standing.failures == 1 else f"{standing.failures} failed attempts"
     slots = []
     for part, what in (
+        (owed, "had no tick before the schedule was paused"),
         (due(standing.timing, zone, start, held_until), f"passed in the pause after {attempts}"),
         (due(standing.timing, zone, held_until, end), "had no tick in time"),
     ):
@@ -83,7 +90,7 @@ def _left_out(
 
 def _instead(standing: Standing, zone: tzinfo, launched: datetime | None) -> str:
     if launched:
-        return f"only the newest due time, {_text(launched, zone)}, was acted on"
+        return f"only the newest due time, {_text(launched, zone)}, is acted on"
     return f"more than {standing.grace_seconds} s late (misfire_grace_seconds), nothing is run any more"
 
 

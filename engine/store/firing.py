@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Update, bindparam, func, select, update
+from sqlalchemy import Connection, Update, bindparam, func, null, select, update
 
 from engine.models.flow import Document
 from engine.models.schedule import Fired, Firing, Slot, Verdict
@@ -29,7 +29,7 @@ DECIDED = select(slots.c.schedule_id, slots.c.due_time).where(
 MOVE_ON = (
     update(schedules)
     .where(schedules.c.id == bindparam("schedule"))
-    .values(last_due=bindparam("until"), next_due=bindparam("next"))
+    .values(last_due=bindparam("until"), next_due=bindparam("next"), owed=null())
 )
 LAUNCHED = MOVE_ON.values(
     last_job_id=func.coalesce(bindparam("job", type_=schedules.c.last_job_id.type), schedules.c.last_job_id),

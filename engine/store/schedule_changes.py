@@ -20,7 +20,11 @@ from engine.store.tables import insert_absent, schedules, slots
 THIS = schedules.c.id == bindparam("schedule")
 OF_IDENTITY = select(schedules.c.id).where(schedules.c.identity == bindparam("identity"))
 DELETE = delete(schedules).where(THIS)
-PAUSE = update(schedules).where(THIS, schedules.c.is_paused == false()).values(is_paused=True, next_due=None)
+PAUSE = (
+    update(schedules)
+    .where(THIS, schedules.c.is_paused == false(), schedules.c.next_due.is_not_distinct_from(bindparam("expected")))
+    .values(is_paused=True, last_due=bindparam("until"), next_due=None, owed=bindparam("open"))
+)
 RESUME = (
     update(schedules)
     .where(THIS, schedules.c.is_paused == true())
@@ -65,10 +69,16 @@ def delete_schedule(connection: Connection, id: str) -> None:
         raise ScheduleNotFound(id)
 
 
-def pause(connection: Connection, id: str) -> None:
-    """Keep every due time from now on undecided; ScheduleNotFound."""
-    if connection.execute(PAUSE, {"schedule": id}).rowcount == 0:
-        must_exist(connection, id)
+def pause(
+    connection: Connection, schedule: Schedule, last_due: datetime, owed: datetime | None, decided: Sequence[Slot]
+) -> bool:
+    """Keep every due time from now on undecided; False when it does not stand as it was read. ScheduleNotFound."""
+    values = {"schedule": schedule.id, "expected": schedule.next_due, "until": last_due, "open": owed}
+    if connection.execute(PAUSE, values).rowcount == 0:
+        must_exist(connection, schedule.id)
+        return False
+    _write_slots(connection, schedule.id, decided)
+    return True
 
 
 def resume(
@@ -77,9 +87,8 @@ def resume(
     """End the pause; nothing when it has ended already. ScheduleNotFound."""
     if connection.execute(RESUME, {"schedule": id, "until": last_due, "next": next_due}).rowcount == 0:
         must_exist(connection, id)
-    elif decided:
-        rows = [slot_row(id, slot) for slot in decided]
-        connection.execute(insert_absent(slots, connection.dialect.name), rows)
+    else:
+        _write_slots(connection, id, decided)
 
 
 def reshape(connection: Connection, id: str, values: dict[str, Any]) -> None:
@@ -92,3 +101,9 @@ def must_exist(connection: Connection, id: str) -> None:
     """ScheduleNotFound when there is none of this id."""
     if connection.execute(EXISTS, {"schedule": id}).first() is None:
         raise ScheduleNotFound(id)
+
+
+def _write_slots(connection: Connection, id: str, decided: Sequence[Slot]) -> None:
+    if decided:
+        rows = [slot_row(id, slot) for slot in decided]
+        connection.execute(insert_absent(slots, connection.dialect.name), rows)

@@ -36,7 +36,7 @@ UNREADABLE = (ValueError, TypeError, OverflowError, OperationalError)
 STANDING = [
     *(schedules.c.cron, schedules.c.every_seconds, schedules.c.timezone),
     *(schedules.c.misfire, schedules.c.misfire_grace_seconds, schedules.c.failures),
-    *(type_coerce(schedules.c[name], BigInteger).label(name) for name in ("last_due", "next_due", "anchor")),
+    *(type_coerce(schedules.c[name], BigInteger).label(name) for name in ("last_due", "next_due", "owed", "anchor")),
 ]
 """The columns of a `Standing`, its times as they are stored: most of those that are due together have the same."""
 DUE_COLUMNS = [schedules.c[name] for name in ("id", "path", "overlap", "timeout_seconds", "data")] + STANDING
@@ -83,6 +83,7 @@ def to_schedule(row: AnyRow) -> Schedule:
         last_job_id=row.last_job_id,
         last_error=row.last_error,
         failures=row.failures,
+        owed=row.owed,
     )
 
 
@@ -103,7 +104,7 @@ def read_due(connection: Connection, query: Select[Any], parameters: dict[str, A
 
 def _standing(key: tuple[Any, ...]) -> Standing:
     """Of its columns; the anchor says nothing of a cron, so that those with different ones may stand alike."""
-    cron, every_seconds, timezone, misfire, misfire_grace_seconds, failures, last_due, next_due, anchor = key
+    cron, every_seconds, timezone, misfire, misfire_grace_seconds, failures, last_due, next_due, owed, anchor = key
     return Standing(
         timing=Timing(from_micros(anchor), cron, every_seconds, timezone),
         misfire=Misfire(misfire),
@@ -111,6 +112,7 @@ def _standing(key: tuple[Any, ...]) -> Standing:
         last_due=from_micros(last_due),
         next_due=from_micros(next_due),
         failures=failures,
+        owed=None if owed is None else from_micros(owed),
     )
 
 
@@ -169,6 +171,7 @@ def schedule_row(schedule: Schedule, identity: str) -> dict[str, Any]:
         "anchor": timing.anchor,
         "last_due": schedule.last_due,
         "next_due": None if schedule.is_paused else schedule.next_due,
+        "owed": schedule.owed,
         "last_job_id": schedule.last_job_id,
         "failures": schedule.failures,
         "last_error": schedule.last_error,

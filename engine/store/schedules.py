@@ -63,9 +63,12 @@ class ScheduleStore:
             self._delete_slots(id, border)
         self._database.change(lambda c: schedule_changes.delete_schedule(c, id))
 
-    def pause(self, id: str) -> None:
-        """Let it be due no more; once is enough. ScheduleNotFound."""
-        self._database.change(lambda c: schedule_changes.pause(c, id))
+    def pause(self, schedule: Schedule, last_due: datetime, owed: datetime | None, slots: Sequence[Slot]) -> bool:
+        """Let it be due no more; `slots` and `owed` say what becomes of the due times up to `last_due`.
+
+        False when it is paused or has been decided about since it was read, and nothing happens. ScheduleNotFound.
+        """
+        return self._database.change(lambda c: schedule_changes.pause(c, schedule, last_due, owed, slots))
 
     def resume(self, id: str, last_due: datetime, next_due: datetime | None, slots: Sequence[Slot]) -> None:
         """Let it be due again; `slots` say what becomes of the due times up to `last_due`.

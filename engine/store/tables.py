@@ -143,6 +143,7 @@ schedules = Table(
     Column("anchor", Moment, nullable=False),
     Column("last_due", Moment, nullable=False),
     Column("next_due", Moment),
+    Column("owed", Moment),
     Column("last_job_id", Key(36)),
     Column("failures", Integer, nullable=False),
     Column("last_error", LongText),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("octoflow")
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration. A test holds it to what migrations/versions has."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

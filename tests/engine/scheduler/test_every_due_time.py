@@ -7,7 +7,7 @@ the slots and the jobs say.
 from __future__ import annotations
 
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,6 +69,8 @@ ACTIONS = st.one_of(
     st.tuples(st.just("killed tick"), st.integers(1, 40)),
     st.tuples(st.just("end jobs"), st.just(0)),
     st.tuples(st.just("pause"), st.integers(0, 2)),
+    st.tuples(st.just("pause after missed times"), st.sampled_from((1.0, 61.0, 600.0, 20_000.0))),
+    st.tuples(st.just("killed pause"), st.integers(1, 8)),
     st.tuples(st.just("resume"), st.integers(0, 2)),
     st.tuples(st.just("restart"), st.just(0)),
 )
@@ -86,6 +88,8 @@ class Run:
     clock: TestClock
     latest: datetime = field(init=False)
     """The latest moment at which a tick may have looked."""
+    pauses: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
+    """When each schedule was paused that was not, or may have been."""
 
     def __post_init__(self) -> None:
         (self.folder / "flows").mkdir()
@@ -113,6 +117,19 @@ class Run:
         except Killed:
             self.restart()
 
+    def pause(self, id: str) -> None:
+        self.latest = max(self.latest, self.clock.now())
+        if not self.engine.schedule(id).is_paused:
+            self.pauses[id].append(self.clock.now())
+        self.engine.pause_schedule(id)
+
+    def killed_pause(self, id: str, statement: int) -> None:
+        try:
+            with interrupted(self.engine._database, statement, Killed()):
+                self.pause(id)
+        except Killed:
+            self.restart()
+
     def do(self, action: str, value: float, ids: list[str]) -> None:
         match action:
             case "tick after":
@@ -127,7 +144,13 @@ class Run:
                 for job in self.engine.jobs(JobFilter(state=State.PENDING, limit=500)):
                     self.engine.cancel(job.id)
             case "pause":
-                self.engine.pause_schedule(ids[int(value) % len(ids)])
+                self.pause(ids[int(value) % len(ids)])
+            case "pause after missed times":
+                self.clock.pass_by(value)
+                self.pause(ids[0])
+            case "killed pause":
+                self.clock.pass_by(61)
+                self.killed_pause(ids[0], int(value))
             case "resume":
                 self.engine.resume_schedule(ids[int(value) % len(ids)])
                 self.latest = max(self.latest, self.clock.now())
@@ -200,6 +223,10 @@ def check_slots(run: Run, id: str, made: Made, created: datetime) -> None:
     assert covered == Counter(due)
     assert all(slot.reason for slot in slots if slot.verdict is not Verdict.FIRED)
     assert all(slot.count == 1 for slot in slots if slot.verdict is Verdict.FIRED)
+    for slot in slots:
+        if slot.verdict is Verdict.PAUSED:
+            first = slot.first_due_time or slot.due_time
+            assert any(pause < first and slot.due_time <= slot.tick_time for pause in run.pauses[id]), slot
 
 
 def check_jobs(run: Run) -> None:

@@ -58,7 +58,7 @@ def test_three_hours_without_a_tick_are_one_run_and_one_slot():
             verdict=Verdict.COALESCED,
             tick_time=NOON + 5 * SECOND,
             reason="179 due times from 2026-03-15T10:01:00+01:00 to 2026-03-15T12:59:00+01:00 had no tick in time; "
-            "only the newest due time, 2026-03-15T13:00:00+01:00, was acted on",
+            "only the newest due time, 2026-03-15T13:00:00+01:00, is acted on",
             count=179,
             first_due_time=NOON - timedelta(minutes=179),
         ),
@@ -162,7 +162,7 @@ def test_what_passes_in_the_pause_says_so():
             7,
             (
                 "7 due times from 2026-03-15T12:01:00+00:00 to 2026-03-15T12:07:00+00:00 passed in the pause after "
-                "4 failed attempts; only the newest due time, 2026-03-15T12:08:00+00:00, was acted on"
+                "4 failed attempts; only the newest due time, 2026-03-15T12:08:00+00:00, is acted on"
             ),
         )
     ]
@@ -247,6 +247,63 @@ def test_a_short_pause_leaves_no_trace():
     paused = standing(last_due=NOON, next_due=None)
 
     assert resumed(paused, UTC, NOON + 30 * SECOND) == Decision(None, (), NOON, NOON + MINUTE)
+
+
+def test_a_pause_ends_with_what_is_owed_from_before_it():
+    paused = standing(last_due=NOON, next_due=None, owed=NOON)
+
+    decision = resumed(paused, UTC, NOON + 2 * MINUTE)
+
+    assert [(slot.verdict, slot.count, slot.due_time) for slot in decision.slots] == [
+        (Verdict.PAUSED, 2, NOON + 2 * MINUTE)
+    ]
+    assert (decision.last_due, decision.next_due) == (NOON + 2 * MINUTE, NOON)
+
+
+def test_what_is_owed_is_run_in_its_grace():
+    owing = standing(last_due=NOON + 2 * MINUTE, next_due=NOON, owed=NOON)
+
+    decision = decide(owing, UTC, NOON + 2 * MINUTE + SECOND)
+
+    assert decision == Decision(NOON, (), last_due=NOON + 2 * MINUTE, next_due=NOON + 3 * MINUTE)
+
+
+def test_what_is_owed_is_not_run_beside_a_newer_due_time():
+    owing = standing(last_due=NOON + 2 * MINUTE, next_due=NOON, owed=NOON)
+
+    decision = decide(owing, UTC, NOON + 3 * MINUTE)
+
+    assert (decision.due_time, decision.last_due) == (NOON + 3 * MINUTE, NOON + 3 * MINUTE)
+    assert [(slot.verdict, slot.count, slot.due_time, slot.reason) for slot in decision.slots] == [
+        (
+            Verdict.COALESCED,
+            1,
+            NOON,
+            (
+                "the due time 2026-03-15T12:00:00+00:00 had no tick before the schedule was paused; "
+                "only the newest due time, 2026-03-15T12:03:00+00:00, is acted on"
+            ),
+        )
+    ]
+
+
+def test_what_is_owed_too_long_expires():
+    daily = Timing(NOON, cron="0 12 * * *")
+    owing = standing(timing=daily, last_due=NOON, next_due=NOON, owed=NOON)
+
+    decision = decide(owing, UTC, NOON + timedelta(hours=2))
+
+    assert (decision.due_time, decision.next_due) == (None, NOON + timedelta(days=1))
+    assert [(slot.verdict, slot.due_time) for slot in decision.slots] == [(Verdict.EXPIRED, NOON)]
+
+
+def test_what_is_owed_stays_so_under_a_clock_that_was_put_back():
+    """Fault 39."""
+    owing = standing(last_due=NOON + 2 * MINUTE, next_due=NOON, owed=NOON)
+
+    decision = decide(owing, UTC, NOON + MINUTE)
+
+    assert decision == Decision(NOON, (), last_due=NOON + 2 * MINUTE, next_due=NOON + 3 * MINUTE)
 
 
 def test_a_pause_that_ends_under_a_clock_that_was_put_back_runs_nothing_again():

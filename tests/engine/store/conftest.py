@@ -193,6 +193,11 @@ class Timetable:
         self.schedules.insert(schedule)
         return schedule
 
+    def pause(self, id: str) -> bool:
+        """Nothing was due before."""
+        schedule = self.schedules.get(id)
+        return self.schedules.pause(schedule, schedule.last_due, None, [])
+
     def firing(
         self, schedule: Schedule | DueSchedule, *, slots: int = 1, told: tuple[Slot, ...] = (), **fields: Any
     ) -> Firing:

@@ -56,7 +56,7 @@ def test_documents_are_stored_with_the_jobs(timetable, documents):
 def test_documents_of_a_firing_that_came_to_nothing_are_stored_with_the_next(schedules, timetable, documents):
     schedule = timetable.add()
     document = Document("hello.yml", "text", "r1")
-    schedules.pause(schedule.id)
+    timetable.pause(schedule.id)
     assert timetable.schedules.fire([timetable.firing(schedule)], [document], schedule.next_due) == Fired()
 
     schedules.resume(schedule.id, schedule.last_due, schedule.next_due, [])
@@ -140,7 +140,7 @@ def test_a_decision_that_others_have_overtaken_is_left_out(schedules, timetable,
     schedule = timetable.add()
     firing = timetable.firing(schedule)
     until = schedule.next_due + 5 * timetable.minute
-    schedules.pause(schedule.id)
+    timetable.pause(schedule.id)
     schedules.resume(schedule.id, until, until + timetable.minute, [])
 
     assert schedules.fire([firing], [], until) == Fired()
@@ -149,10 +149,18 @@ def test_a_decision_that_others_have_overtaken_is_left_out(schedules, timetable,
     assert schedules.get(schedule.id).last_due == until
 
 
+def test_what_was_owed_is_owed_no_more_once_a_tick_has_decided(schedules, timetable):
+    schedule = timetable.add(owed=timetable.now, next_due=timetable.now)
+
+    schedules.fire([timetable.firing(schedule)], [], timetable.now)
+
+    assert schedules.get(schedule.id).owed is None
+
+
 def test_what_is_paused_or_deleted_before_it_is_fired_is_left_out(schedules, timetable, jobs):
     paused, deleted, other = (timetable.add(f"{name}.yml") for name in "abc")
     firings = [timetable.firing(each) for each in (paused, deleted, other)]
-    schedules.pause(paused.id)
+    timetable.pause(paused.id)
     schedules.delete(deleted.id)
 
     fired = schedules.fire(firings, [], other.next_due)

@@ -78,11 +78,11 @@ def test_a_deleted_schedule_can_be_made_again_and_its_jobs_stay(schedules, timet
     assert jobs.list(JobFilter(schedule_id=first.id))[0].id == job_id
 
 
-def test_an_unknown_schedule_is_an_error_that_names_it(schedules):
+def test_an_unknown_schedule_is_an_error_that_names_it(schedules, timetable):
     for verb in (
         schedules.get,
         schedules.delete,
-        schedules.pause,
+        lambda id: schedules.pause(timetable.new(id=id), NOW, None, []),
         lambda id: schedules.slots(id, 10),
         lambda id: schedules.resume(id, NOW, NOW, []),
         lambda id: schedules.reshape(
@@ -145,7 +145,7 @@ def test_the_next_due_time_is_the_first_of_all(schedules, timetable):
     timetable.add("c.yml", next_due=None)
 
     assert schedules.next_due_time() == NOW + 2 * MINUTE
-    schedules.pause(soon.id)
+    timetable.pause(soon.id)
     assert schedules.next_due_time() == NOW + 5 * MINUTE
     schedules.delete(late.id)
     assert schedules.next_due_time() is None
@@ -157,24 +157,56 @@ def test_the_oldest_schedule_that_is_not_paused_says_since_when_a_clock_is_neede
     timetable.add("b.yml", created_time=NOW - timedelta(days=1))
 
     assert schedules.active_since() == NOW - timedelta(days=2)
-    schedules.pause(old.id)
+    timetable.pause(old.id)
     assert schedules.active_since() == NOW - timedelta(days=1)
 
 
 def test_a_paused_schedule_is_never_due_and_stays_so(schedules, timetable):
     schedule = timetable.add()
 
-    schedules.pause(schedule.id)
-    schedules.pause(schedule.id)
+    timetable.pause(schedule.id)
+    timetable.pause(schedule.id)
 
     assert schedules.due(NOW + timedelta(days=9), 10) == []
     assert schedules.get(schedule.id) == replace(schedule, is_paused=True, next_due=None)
 
 
+def test_a_pause_says_what_becomes_of_what_was_due_before(schedules, timetable):
+    schedule = timetable.add()
+    until = NOW + 5 * MINUTE
+    slot = Slot(until - MINUTE, Verdict.COALESCED, until, "4 due times", None, 4, NOW + MINUTE)
+
+    assert schedules.pause(schedule, until, until, [slot])
+
+    paused = replace(schedule, is_paused=True, last_due=until, next_due=None, owed=until)
+    assert schedules.get(schedule.id) == replace(paused, last_slot=slot)
+    schedules.resume(schedule.id, until, until, [])
+    assert [each.standing.owed for each in schedules.due(until, 10)] == [until]
+
+
+def test_a_pause_that_a_tick_has_overtaken_changes_nothing(schedules, timetable, jobs):
+    schedule = timetable.add()
+    timetable.tick()
+    ticked = schedules.get(schedule.id)
+
+    assert not schedules.pause(schedule, NOW + MINUTE, NOW + MINUTE, [Slot(NOW + MINUTE, Verdict.EXPIRED, NOW)])
+
+    assert schedules.get(schedule.id) == ticked
+    assert len(schedules.slots(schedule.id, 10)) == 1
+
+
+def test_a_schedule_that_is_never_due_can_be_paused(schedules, timetable):
+    schedule = timetable.add(next_due=None)
+
+    assert timetable.pause(schedule.id)
+
+    assert schedules.get(schedule.id).is_paused
+
+
 def test_a_resumed_schedule_goes_on_with_a_slot_for_what_passed(schedules, timetable):
     schedule = timetable.add()
     schedules.put_off(schedule.id, "broken", NOW + 9 * MINUTE, 3, NOW + MINUTE)
-    schedules.pause(schedule.id)
+    timetable.pause(schedule.id)
     until = NOW + 5 * MINUTE
     slot = Slot(until, Verdict.PAUSED, until, "5 due times", None, 5, NOW + MINUTE)
 
@@ -189,7 +221,7 @@ def test_a_resumed_schedule_goes_on_with_a_slot_for_what_passed(schedules, timet
 
 def test_a_schedule_that_is_put_off_says_why(schedules, timetable):
     schedule, paused = timetable.add("a.yml"), timetable.add("b.yml")
-    schedules.pause(paused.id)
+    timetable.pause(paused.id)
 
     for id in (schedule.id, paused.id, "nobody"):
         schedules.put_off(id, "it broke", NOW + 9 * MINUTE, 2, NOW + MINUTE)
@@ -212,7 +244,7 @@ def test_a_schedule_that_another_tick_has_moved_on_is_not_put_off(schedules, tim
 
 def test_a_reshaped_schedule_keeps_its_document_its_times_and_its_pause(schedules, timetable):
     schedule = timetable.add(data={"old": 1})
-    schedules.pause(schedule.id)
+    timetable.pause(schedule.id)
     shape = {
         "overlap": Overlap.QUEUE,
         "misfire": Misfire.SKIP,
@@ -231,7 +263,7 @@ def test_a_changed_zone_moves_what_is_read_in_it_and_nothing_else(schedules, tim
     cron = Timing(NOW, cron="0 7 * * *")
     moved = [timetable.add(f"{n}.yml", timing=cron) for n in range(5)]
     paused = timetable.add("p.yml", timing=cron)
-    schedules.pause(paused.id)
+    timetable.pause(paused.id)
     zoned = timetable.add("z.yml", timing=replace(cron, timezone="UTC"))
     plain = timetable.add("i.yml")
 
@@ -312,7 +344,7 @@ def test_slots_are_deleted_so_many_at_a_time(schedules, timetable):
 def test_those_that_a_forecast_is_about_are_due_by_then_or_never(schedules, timetable):
     soon, never = timetable.add("a.yml"), timetable.add("b.yml", next_due=None)
     timetable.add("later.yml", next_due=NOW + MINUTE + timedelta(microseconds=1))
-    schedules.pause(timetable.add("paused.yml").id)
+    timetable.pause(timetable.add("paused.yml").id)
     other = timetable.add("other/c.yml")
 
     assert schedules.active(NOW + MINUTE) == [soon, never, other]

@@ -67,7 +67,7 @@ class World:
     def slot(self, age):
         schedule = self.timetable.add(last_due=NOON, next_due=NOON + HOUR)
         decided = Slot(NOON - age, Verdict.PAUSED, NOON - age)
-        self.timetable.schedules.pause(schedule.id)
+        self.timetable.pause(schedule.id)
         self.timetable.schedules.resume(schedule.id, NOON, NOON + HOUR, [decided])
 
     def change(self, age):
