@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cli.auditing import record
+from engine.cli.auditing import change_here
 from engine.cli.opening import below, logged, open_engine
 from engine.cli.terminal import say
 from engine.cli.verbs import as_typed
@@ -49,8 +49,10 @@ def _run(options: argparse.Namespace) -> int:
     progress = _Progress()
     try:
         with logged(engine):
-            job_id, outcome = engine.run(path, data, timeout_seconds=options.timeout_seconds, observer=progress)
-            record(engine, "launch_job", path, job_id)
+            change = change_here("launch_job", path)
+            job_id, outcome = engine.run(
+                path, data, timeout_seconds=options.timeout_seconds, observer=progress, change=change
+            )
     finally:
         engine.close()
         for number, handler in previous.items():

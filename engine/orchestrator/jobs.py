@@ -45,8 +45,7 @@ class JobVerbs(WaitVerbs, OnceVerbs):
         executor = self._executor
         executor.start()
         job, documents = self._new_job(path, data, timeout_seconds, priority, source)
-        now = self.clock.now()
-        row = None if change is None else audit_row(change, now, target=job.path, result_id=job.id)
+        row = self._launch_row(change, job)
 
         def make() -> str:
             if self._is_inline:
@@ -59,12 +58,24 @@ class JobVerbs(WaitVerbs, OnceVerbs):
         return self._make_once(once, make)
 
     def run(
-        self, path: str, data: Json = None, *, timeout_seconds: float | None = None, observer: Observer | None = None
+        self,
+        path: str,
+        data: Json = None,
+        *,
+        timeout_seconds: float | None = None,
+        observer: Observer | None = None,
+        change: Change | None = None,
     ) -> tuple[str, Outcome | None]:
-        """Run a job in this very thread, through the same table; its id and outcome (None when its lease was lost)."""
+        """Run a job in this very thread, through the same table; its id and outcome (None when its lease was lost).
+
+        `change` goes into the audit together with the job.
+        """
         job, documents = self._new_job(path, data, timeout_seconds, 0, Source.CLI)
         self._executor.start()
-        return job.id, self._run_here(job, documents, observer)
+        return job.id, self._run_here(job, documents, observer, self._launch_row(change, job))
+
+    def _launch_row(self, change: Change | None, job: NewJob) -> AuditRow | None:
+        return None if change is None else audit_row(change, self.clock.now(), target=job.path, result_id=job.id)
 
     def _queue(self, job: NewJob, documents: list[Any], audit: AuditRow | None, once: Once | None) -> None:
         """Insert the job: claimed already when a worker here is free to run it, else pending."""

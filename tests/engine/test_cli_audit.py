@@ -12,6 +12,7 @@ from flows import QUICK
 from shells import data_folder
 
 from engine import cli
+from engine.supervisor import Supervision
 
 TOKEN = "canary-token-5b1c"
 ANY = Answer(200, b'{"audit": []}')
@@ -20,7 +21,7 @@ ANY = Answer(200, b'{"audit": []}')
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     """A folder on which a key was made, then a job launched."""
-    folder = data_folder(tmp_path, monkeypatch, {"quick.yml": QUICK})
+    folder = data_folder(tmp_path, monkeypatch, {"quick.yml": QUICK, "other.yml": QUICK})
     for command in (["keys", "create", "--name", "ada", "--role", "viewer"], ["jobs", "launch", "quick.yml"]):
         assert cli.main(command) == 0
     return folder
@@ -46,6 +47,19 @@ def test_the_audit_is_a_table_newest_first(audit):
     assert head == ["TIME", "WHO", "ROLE", "ACTION", "WHAT", "MADE", "FROM"]
     assert launch[2:6] == [me, "admin", "launch_job", "quick.yml"]
     assert key[2:6] == [me, "admin", "create_key", "ada"]
+
+
+def test_a_run_is_written_down_together_with_its_job(data, monkeypatch, audit):
+    written = []
+    monkeypatch.setattr(
+        Supervision, "supervise", lambda self: written.append(audit("--action", "launch_job", "--json"))
+    )
+
+    cli.main(["run", "other.yml"])
+
+    newest = json.loads(written[0])[0]
+    assert (newest["actor"], newest["target"]) == (f"cli:{pwd.getpwuid(os.getuid()).pw_name}", "other.yml")
+    assert newest["result_id"] is not None
 
 
 @pytest.mark.parametrize(
