@@ -18,7 +18,7 @@ demo: $(READY) ## Start a service, run the sample flows against a stub peer, sho
 	@$(BIN)/python deploy/demo.py
 
 serve: $(READY) ## Run the service on data/ (API_PORT, API_TOKEN and DATA_PATH are obeyed)
-	@sh deploy/serve.sh
+	@$(BIN)/python -P deploy/serve.py
 
 test: $(READY) ## Run the tests (TESTS=tests/engine for some of them)
 	@$(BIN)/python -m pytest $(or $(TESTS),-m "not slow_fault" --numprocesses=3 --dist=loadfile)

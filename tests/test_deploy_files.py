@@ -25,7 +25,7 @@ TESTED = {
     "image_test.sh": "test_deploy_image.py",
     "knative.yml": "test_deploy_files.py",
     "kubernetes.yml": "test_deploy_files.py",
-    "serve.sh": "test_deploy_clocks.py",
+    "serve.py": "test_deploy_clocks.py",
     "setup.sh": "test_deploy_files.py",
     "systemd/octoflow-tick.service": "test_deploy_clocks.py",
     "systemd/octoflow-tick.timer": "test_deploy_files.py",

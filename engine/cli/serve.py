@@ -6,6 +6,7 @@ import argparse
 import gc
 import runpy
 import sys
+from errno import EADDRNOTAVAIL
 from typing import TYPE_CHECKING
 
 from engine.errors import SettingInvalid
@@ -43,10 +44,21 @@ def _must_be_free(host: str, port: int) -> None:
 
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise _no_address(host) from error
+    try:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
+        if error.errno == EADDRNOTAVAIL:
+            raise _no_address(host) from error
         raise SettingInvalid(
             f"API_HOST={host!r} API_PORT={port}: cannot listen there ({error.strerror}); choose another port."
         ) from error
+
+
+def _no_address(host: str) -> SettingInvalid:
+    return SettingInvalid(
+        f"API_HOST={host!r} is no address of this machine; 0.0.0.0 is all it has, 127.0.0.1 loopback."
+    )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from deployments import DEPLOY, ROOT, TICK_URL, readme_commands, tick_scripts
-from services import BIN, TOKEN, Service, answers, free_port, until
+from services import BIN, TOKEN, Service, answers, flow, free_port, until
 
 RECORD = """#!/bin/sh
 printf '%s\\n' "$0 $*" >> "$RECORD"
@@ -133,6 +135,7 @@ def test_the_clock_of_compose_waits_for_the_full_minute(stubs):
 
 
 LATE = """
+import json
 import os
 from datetime import timedelta
 from time import time
@@ -164,19 +167,48 @@ def test_a_service_that_is_told_so_ticks_by_itself(data, tmp_path):
     assert code == 0
 
 
-def test_serve_says_where_it_is_and_serves(data, tmp_path):
+MAKE_SERVE = [str(BIN / "python"), "-P", str(DEPLOY / "serve.py")]
+
+
+def test_serve_says_where_it_is_once_it_listens_and_serves(data, tmp_path):
+    flow(data, "it's here.yml", "name: f\nsteps:\n  - {name: s, type: set_fact, set_fact: {value: 1}}\n")
     port = free_port()
     environment = {"PATH": "/usr/bin:/bin", "DATA_PATH": str(data), "API_TOKEN": TOKEN, "API_PORT": str(port)}
-    service = Service(data, ["sh", str(DEPLOY / "serve.sh")], port, environment, cwd=tmp_path)
+    service = Service(data, MAKE_SERVE, port, environment, cwd=tmp_path)
     try:
-        until(lambda: answers(service, "/healthz"), 30, service.text)
+        until(lambda: f"http://localhost:{port}/api/docs/" in service.text(), 30, service.text)
 
-        assert f"http://localhost:{port}/api/docs/" in service.text()
-        assert TOKEN not in service.text()
+        told = service.text()
+        assert TOKEN not in told
         assert service.get("/api/jobs").status_code == 200
+        assert "hello.yml" not in told
+        [launch] = [line for line in told.splitlines() if "-X POST" in line]
+        typed = subprocess.run(["sh", "-c", launch], env=environment, capture_output=True, text=True, timeout=30)
+        assert service.finished(json.loads(typed.stdout)["job_id"])["path"] == "it's here.yml"
     finally:
         service.session.close()
         service.kill()
+
+
+@pytest.mark.parametrize(
+    ("host", "sentence"),
+    [
+        ("127.0.0.1", "cannot listen there (Address already in use); choose another port"),
+        ("nosuch.invalid", "API_HOST='nosuch.invalid' is no address of this machine"),
+        ("192.0.2.1", "API_HOST='192.0.2.1' is no address of this machine"),
+    ],
+)
+def test_serve_that_cannot_listen_says_only_why(data, host, sentence):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        environment = {"PATH": "/usr/bin:/bin", "DATA_PATH": str(data), "API_HOST": host, "API_PORT": str(port)}
+
+        ended = subprocess.run(MAKE_SERVE, env=environment, capture_output=True, text=True, timeout=30)
+
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert sentence in ended.stderr
 
 
 def test_the_commands_of_the_readme_name_what_is_there_and_show_the_token_to_no_one(stubs):

@@ -27,13 +27,13 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MUL
 def folder(tmp_path: Path) -> Path:
     """A fresh clone after `make demo`."""
     folder = tmp_path / "octoflow"
-    (folder / ".venv").mkdir(parents=True)
-    (folder / ".venv" / "bin").symlink_to(BIN)
+    folder.mkdir()
+    (folder / ".venv").symlink_to(BIN.parent)
     for name in ("flows", "input", "templates"):
         shutil.copytree(ROOT / "data" / name, folder / "data" / name)
     shutil.copy(ROOT / "data" / "secrets.yml", folder / "data" / "secrets.yml")
     (folder / "deploy").mkdir()
-    shutil.copy(ROOT / "deploy" / "serve.sh", folder / "deploy" / "serve.sh")
+    shutil.copy(ROOT / "deploy" / "serve.py", folder / "deploy" / "serve.py")
     (tmp_path / ".curlrc").write_text("silent\nshow-error\n")
     return folder
 
@@ -72,7 +72,7 @@ def try_targets(block: Block, shell: Shell, port: int) -> str:
     if lines != [["make", "serve"]]:
         return "make"
     shell.type(
-        "sh deploy/serve.sh > service.log 2>&1 &\n"
+        ".venv/bin/python -P deploy/serve.py > service.log 2>&1 &\n"
         f"curl --retry 30 --retry-connrefused --retry-delay 1 http://localhost:{port}/healthz\n"
     )
     return "make serve"
