@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.checking.notes import Notes
 from engine.checking.options import Place, dotted, kind_of, near
+from engine.checking.steps import RUN_KEYS
 from engine.models.inputs import (
     MAX_INPUTS,
     MAX_PATTERN,
@@ -128,6 +129,8 @@ def _problems_of_name(given: dict[str, Any], found: dict[str, Input]) -> Iterato
     elif re.fullmatch(NAME.strip("^$"), name) is None:
         hint = "letters, digits and _, at most 64, and no digit first"
         yield "name", "wrong_value", f"must be a plain name, not {name[:100]!r}", hint
+    elif name in RUN_KEYS:
+        yield "name", "reserved_name", f"is {name!r}, which in `_data` belongs to the run", None
     elif name in found:
         yield "name", "duplicate", f"is {name!r}, and another input has that name already", None
 

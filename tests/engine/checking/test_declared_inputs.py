@@ -29,6 +29,8 @@ def problems_of(declaration):
         ("{name: a, type: zzz}", "type", "unknown_type", "not 'zzz'", "types: string, integer"),
         ("{name: a, type: [1]}", "type", "unknown_type", "not a list", "types: "),
         ("{name: 1a}", "name", "wrong_value", "a plain name, not '1a'", "no digit first"),
+        ("{name: __input__}", "name", "reserved_name", "'__input__', which in `_data` belongs to the run", None),
+        ("{name: __job_id__}", "name", "reserved_name", "belongs to the run", None),
         ("{name: 5}", "name", "wrong_type", "must be text", "quotes"),
         ("{name: a, reqired: true}", "reqired", "unknown_key", "not a known key", "'required'"),
         ("{name: a, required: 1}", "required", "wrong_type", "true or false", None),
