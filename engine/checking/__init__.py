@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from posixpath import basename, splitext
 
 from engine.catalog import Catalog
@@ -17,6 +16,7 @@ from engine.checking.structure import check_flow, parse_flow
 from engine.checking.whole import Part, Reaches, Watched, Whole
 from engine.errors import DocumentInvalid, FileMissing, FlowNotFound, OctoflowError, TooLarge
 from engine.files import FileStat
+from engine.files.listing import close_to
 from engine.models.document import Look
 from engine.models.flow import Document, Flow
 from engine.models.problem import Problem
@@ -136,11 +136,10 @@ class Checker:
 
 
 def _near(path: str, keys: Iterable[str]) -> list[str]:
-    """Up to three that may be meant: those of the same file name, else of a similar path. Suffixes tell nothing."""
-    stems = {splitext(key)[0]: key for key in keys}
-    wanted = splitext(path)[0]
-    same = [key for stem, key in stems.items() if basename(stem) == basename(wanted)]
-    return same[:3] or [stems[stem] for stem in get_close_matches(wanted, stems, 3, 0.6)]
+    """Up to three that may be meant: those of the same file name, else of a similar path."""
+    keys = list(keys)
+    wanted = basename(splitext(path)[0])
+    return [key for key in keys if basename(splitext(key)[0]) == wanted][:3] or close_to(path, keys)
 
 
 def _shortened(problem: Problem) -> Problem:

@@ -11,14 +11,13 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from engine.errors import FileMissing, OctoflowError, PathRefused, StorageDown, StorageFull, TooLarge
 from engine.files.beneath import SAFE, Outside, Place, Walk, relative_names
-from engine.files.listing import names_in, visible
+from engine.files.listing import close_to, names_in, visible
 from engine.files.writing import TEMPORARY, append, replace
 
 T = TypeVar("T")
@@ -205,7 +204,8 @@ class Root:
 
     def _must_exist(self, path: str, place: Place) -> os.stat_result:
         if place.status is None:
-            near = get_close_matches(place.name, names_in(place.folder), 3)
+            folder = _own_key(place.key)[: -len(place.name)]
+            near = [folder + name for name in close_to(place.name, names_in(place.folder))]
             also = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
             raise FileMissing(f"file {path!r} is not in {self.name}{also}")
         return self._must_be_regular(path, place.status)
@@ -237,5 +237,9 @@ class Root:
 
 
 def _file_stat(key: str, status: os.stat_result) -> FileStat:
-    key = "/".join(name for name in key.split("/") if not MOUNTED.match(name))
-    return FileStat(key, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    return FileStat(_own_key(key), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def _own_key(key: str) -> str:
+    """The name that stays when what is mounted there is replaced."""
+    return "/".join(name for name in key.split("/") if not MOUNTED.match(name))

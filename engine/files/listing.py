@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from difflib import get_close_matches
 from itertools import islice
+from posixpath import splitext
 
 MOST = 2_000
 """So many names of a folder are looked through for one that is close to a missing one."""
+
+CLOSE = 0.7
+"""How much of a name must be the same: `helo` may be meant for `hello`, and `nope` is not for `one`."""
+
+
+def close_to(wanted: str, names: Iterable[str]) -> list[str]:
+    """Up to three names or paths that may be meant. Suffixes tell nothing: with `.yml` all would be alike."""
+    stems: dict[str, list[str]] = {}
+    for name in names:
+        stems.setdefault(splitext(name)[0], []).append(name)
+    return [name for stem in get_close_matches(splitext(wanted)[0], stems, 3, CLOSE) for name in stems[stem]][:3]
 
 
 def names_in(folder: int) -> list[str]:

@@ -209,7 +209,13 @@ def test_a_file_over_the_limit_is_refused_unread(root: Root, data: Path) -> None
 
 
 def test_a_missing_file_is_named_with_those_that_are_close(root: Root) -> None:
-    with pytest.raises(FileMissing, match=r"file 'input/b\.json' is not in DATA_PATH; did you mean 'a\.json'\?"):
+    root.write("input/tickets.json", b"[]")
+
+    with pytest.raises(
+        FileMissing, match=r"file 'input/tickts\.json' is not in DATA_PATH; did you mean 'input/tickets\.json'\?"
+    ):
+        root.read("input/tickts.json")
+    with pytest.raises(FileMissing, match=r"file 'input/b\.json' is not in DATA_PATH$"):
         root.read("input/b.json")
     with pytest.raises(FileMissing, match="folder does not exist"):
         root.read("inputs/a.json")

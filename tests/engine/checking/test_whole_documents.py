@@ -134,10 +134,11 @@ def test_every_spelling_is_the_same_document(data: Path, checker: Checker) -> No
         ("daily.yml", "'reports/daily.yml'"),
         ("nope.yml", None),
         ("x.yml", None),
+        ("helo.yml", "'hello.yml'"),
     ],
 )
 def test_what_is_meant_is_told_by_the_name_and_not_by_the_suffix(data: Path, checker: Checker, asked, meant) -> None:
-    for name in ("tickets.yml", "reports/daily.yml", "a/ok.yml", "b/other.yml"):
+    for name in ("tickets.yml", "reports/daily.yml", "a/ok.yml", "b/other.yml", "hello.yml", "own.yml", "slow.yml"):
         write_flow(data, name)
 
     with pytest.raises(FlowNotFound) as caught:
@@ -199,6 +200,19 @@ def test_references_that_lead_nowhere_are_problems_at_their_lines(data: Path, ch
     ]  # fmt: skip
     assert "did you mean 'subs.yml'" in problems[0].message
     assert "expression cannot stand here" in (problems[1].hint or "")
+
+
+@pytest.mark.parametrize(
+    ("called", "hint"), [("sub/nope.yml", ""), ("sub/helo.yml", "; did you mean 'sub/hello.yml'?")]
+)
+def test_a_sub_flow_that_may_be_meant_is_told_with_its_whole_path(data: Path, checker: Checker, called, hint) -> None:
+    for name in ("sub/hello.yml", "sub/own.yml", "sub/slow.yml"):
+        write_flow(data, name)
+    write_flow(data, "a.yml", called)
+
+    [problem] = invalid(checker, "a.yml")
+
+    assert problem.message.endswith(f"file '{called}' is not in FLOWS_PATH{hint}")
 
 
 def test_a_flow_that_calls_itself_is_refused_with_the_chain(data: Path, checker: Checker) -> None:
