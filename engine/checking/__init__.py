@@ -13,6 +13,7 @@ from engine.catalog import Catalog
 from engine.checking.expressions import Verdicts
 from engine.checking.outline import cut, outline_of
 from engine.checking.structure import check_flow, parse_flow
+from engine.checking.times import check_times
 from engine.checking.whole import Part, Reaches, Watched, Whole
 from engine.errors import DocumentInvalid, FileMissing, FlowNotFound, OctoflowError, TooLarge
 from engine.files import FileStat
@@ -100,6 +101,7 @@ class Checker:
             key = path or ""
         whole = Whole(self._catalog, self._max_depth, reaches)
         part = whole.part(key, text)
+        check_times(part.notes)
         if not self._compile(whole, part) and not part.notes.has_errors:
             part.notes.add("not_compiled", "its expressions could not be compiled now", severity="warning")
         problems = tuple(_shortened(problem) for problem in whole.problems(part))

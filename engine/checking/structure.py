@@ -16,7 +16,7 @@ from engine.models.problem import Problem
 from engine.reading import ReadingError, read_document
 
 KEYS = ("name", "description", "inputs", "max_concurrent", "steps", "finally_step", "cron", "every_seconds")
-"""`cron` and `every_seconds` belong to the older form: schedules read them, here they are let through."""
+"""`cron` and `every_seconds` belong to the older form: schedules read them, and `check_times` says what is wrong."""
 
 
 def check_flow(path: str, text: str) -> tuple[Flow | None, list[Problem]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
+from engine.models.cron import Cron, read_cron
 from engine.models.forecast import WarningCode
 from engine.models.schedule import Timing
 from engine.scheduler.changes import Change, changes
-from engine.scheduler.cron import Cron, read_cron
 from engine.scheduler.labels import Labels, count_labels, whole_minute
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from engine.models.cron import Cron, read_cron
 from engine.models.schedule import Timing
 from engine.scheduler.changes import local, stretches
-from engine.scheduler.cron import Cron, read_cron
 from engine.scheduler.labels import count_labels, each_label, first_label, whole_minute
 
 HORIZON = timedelta(days=9 * 366)

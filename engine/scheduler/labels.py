@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from engine.scheduler.cron import Cron
+from engine.models.cron import Cron
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)

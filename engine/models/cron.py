@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, time
 from functools import lru_cache
@@ -11,6 +12,7 @@ from typing import NoReturn
 LONGEST = 255
 SHORTCUTS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 HOURS, MINUTES = range(24), range(60)
+LEAP_YEAR = 2024
 
 _TIMES = tuple(time(hour, minute) for hour in HOURS for minute in MINUTES)
 """So that all expressions share them."""
@@ -29,6 +31,13 @@ class Cron:
     """0 is Sunday."""
     every_hour: bool
     """The hour is not restricted: what is meant is an interval of real time, not a time of the day."""
+
+    @property
+    def is_ever_due(self) -> bool:
+        """Whether any of its months has one of its days: there is no 30 February."""
+        if self.days is None or self.weekdays is not None:
+            return True
+        return any(min(self.days) <= monthrange(LEAP_YEAR, month)[1] for month in self.months)
 
     def runs_on(self, day: date) -> bool:
         """Whether this is one of its days. Days of the month and of the week, when both are given: either will do."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, time
+from datetime import UTC, date, datetime, time
 
 import pytest
 
-from engine.scheduler.cron import SHORTCUTS, read_cron
+from engine.clock import EPOCH
+from engine.models.cron import SHORTCUTS, read_cron
+from engine.models.schedule import Timing
+from engine.scheduler.due import next_due
 
 MONDAY_13, FRIDAY_13, FRIDAY_20 = date(2026, 4, 13), date(2026, 3, 13), date(2026, 3, 20)
 
@@ -193,3 +196,19 @@ def test_what_is_not_read_is_refused_with_its_field_and_the_way_out(text, says):
 
     assert type(refused.value) is ValueError, "croniter's own words are not for users"
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_ever_due"),
+    [
+        ("0 0 30 2 *", False),
+        ("0 0 31 2,4,6,9,11 *", False),
+        ("0 0 29 2 *", True),
+        ("0 0 31 4,5 *", True),
+        ("0 0 30 2 mon", True),
+        ("0 0 * * *", True),
+    ],
+)
+def test_a_day_that_no_month_has_is_never_due(text, is_ever_due):
+    assert read_cron(text).is_ever_due == is_ever_due
+    assert (next_due(Timing(EPOCH, text), UTC, datetime(2026, 1, 1, tzinfo=UTC)) is not None) == is_ever_due
