@@ -57,9 +57,9 @@ def _add(notes: Notes, found: dict[str, Input], place: Place, given: Json) -> No
         notes.add("wrong_type", message, place, "such as `- name: host`")
         return
     problems = [*_problems_of_keys(given), *_problems_of_name(given, found)]
-    if not problems:
+    if all(code == "unknown_key" for _, code, _, _ in problems):
         input = _read(given)
-        problems = [*_problems_of_secret(input, given), *_problems_of_values(input, given)]
+        problems += [*_problems_of_secret(input, given), *_problems_of_values(input, given)]
         found[input.name] = input
     for key, code, text, hint in problems:
         at = (*place, key) if key in given else place

@@ -33,7 +33,7 @@ class Notes:
     marked: Marked | None = None
     flow: Flow | None = None
     steps: list[tuple[int, StepSpec]] = field(default_factory=list)
-    """The steps that have no problem of their own, each with its number from 0."""
+    """The steps, each with its number from 0, and what remains of those that have problems."""
     problems: list[Problem] = field(default_factory=list)
     mentions: list[Mention] = field(default_factory=list)
     has_errors: bool = False

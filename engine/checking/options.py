@@ -63,6 +63,13 @@ def near(word: str, words: Any) -> str | None:
     return f"did you mean {matches[0]!r}?" if matches else None
 
 
+def holds(value: Json, part: str | int) -> bool:
+    """Whether there is such a part in the value."""
+    if isinstance(part, int):
+        return isinstance(value, list) and part < len(value)
+    return isinstance(value, dict) and part in value
+
+
 def step_findings(error: ValidationError, step: Json) -> list[Finding]:
     """Everything that is wrong with one step, each thing once."""
     return _misnamed(_merged([*_findings(error, step, ())]), step)
@@ -91,19 +98,13 @@ def _real_place(loc: Place, value: Json, kind: str) -> tuple[Place, Place | None
     place: list[str | int] = []
     branch: Place | None = None
     for number, part in enumerate(loc, 1):
-        if _holds(value, part):
+        if holds(value, part):
             value = value[part]
         elif kind != "missing" or number < len(loc):
             branch = tuple(place) if branch is None else branch
             continue
         place.append(part)
     return tuple(place), branch, value
-
-
-def _holds(value: Json, part: str | int) -> bool:
-    if isinstance(part, int):
-        return isinstance(value, list) and part < len(value)
-    return isinstance(value, dict) and part in value
 
 
 def _finding(detail: ErrorDetails, place: Place, branch: Place | None, value: Json, step: Json) -> Finding:

@@ -8,8 +8,9 @@ from typing import Any
 
 from engine.checking.generators import yields_many
 from engine.checking.notes import Mention, Notes
-from engine.checking.options import Place, kind_of, near, step_findings
+from engine.checking.options import Finding, Place, kind_of, near, step_findings
 from engine.checking.patterns import Budget
+from engine.checking.remains import is_stand_in, remains_of, without_options
 from engine.models.flow import RESERVED_TARGETS, FlowReference, StepReference, StepSpec, TemplateReference
 from engine.models.job import Json
 
@@ -22,7 +23,7 @@ MAX_NAMES = 500
 
 
 def read_steps(notes: Notes, steps: Json) -> list[StepSpec]:
-    """The steps that have no problem of their own; what is wrong with the others is noted."""
+    """The steps, and what remains of those that have problems, which are noted."""
     if not isinstance(steps, list) or not steps:
         what = "an empty list" if steps == [] else kind_of(steps)
         notes.add("wrong_type", f"steps must be a list of at least one step, not {what}", ("steps",))
@@ -52,6 +53,7 @@ def read_steps(notes: Notes, steps: Json) -> list[StepSpec]:
 
 
 def _read_step(notes: Notes, number: int, step: dict[str, Json]) -> StepSpec | None:
+    """The step, or what remains of it when it has problems, which are noted."""
     from pydantic import ValidationError
 
     from engine.steps import step_reader
@@ -60,12 +62,26 @@ def _read_step(notes: Notes, number: int, step: dict[str, Json]) -> StepSpec | N
         return step_reader().validate_python(step).spec()
     except (RecursionError, OverflowError) as error:  # re.compile, of a pattern that is too much for it
         notes.add("wrong_value", f"{_called(number, step)}: a pattern in it is too large: {error}", ("steps", number))
-        return None
     except ValidationError as error:
-        for finding in step_findings(error, step):
+        for finding in _with_common(step_findings(error, step), step):
             message = f"{_called(number, step)}: {finding.message}"
             notes.add(finding.code, message, ("steps", number, *finding.place), finding.hint)
-        return None
+    return remains_of(number, step)
+
+
+def _with_common(findings: list[Finding], step: dict[str, Json]) -> list[Finding]:
+    """And what is wrong with the common keys, of which nothing is said where the type is wrong."""
+    from pydantic import ValidationError
+
+    from engine.steps import step_reader
+
+    if any(finding.place == ("type",) for finding in findings):
+        other = without_options(step)
+        try:
+            step_reader().validate_python(other)
+        except ValidationError as error:
+            findings += step_findings(error, other)
+    return findings
 
 
 def _called(number: int, step: dict[str, Json]) -> str:
@@ -100,12 +116,12 @@ def _check_targets(notes: Notes, number: int, spec: StepSpec, names: set[str]) -
         match reference:
             case StepReference(name):
                 _check_target(notes, number, spec, name, names)
-            case FlowReference() | TemplateReference():
+            case FlowReference(path) | TemplateReference(path) if not is_stand_in(path):
                 notes.mentions.append(Mention(reference, number, spec.name))
 
 
 def _check_target(notes: Notes, number: int, spec: StepSpec, target: str, names: set[str]) -> None:
-    if target in names or target in RESERVED_TARGETS or notes.is_full:
+    if target in names or target in RESERVED_TARGETS or is_stand_in(target) or notes.is_full:
         return
     hint = "an expression cannot stand here" if EXPRESSION.search(target) else step_hint(target, names)
     message = f"step {spec.name!r} leads to {target!r}, and there is no such step"

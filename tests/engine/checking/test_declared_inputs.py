@@ -63,6 +63,12 @@ def test_what_is_wrong_is_told_with_its_place(declaration, key, code, message, h
     assert (hint in (problem.hint or "")) if hint else True
 
 
+def test_a_key_that_is_not_known_hides_no_wrong_default():
+    problems = problems_of("{name: a, type: integer, default: x, typo: 1}")
+
+    assert [problem.path for problem in problems] == ["inputs.0.default", "inputs.0.typo"]
+
+
 def test_two_inputs_of_one_name_are_told():
     [problem] = check_flow("f.yml", f"{STEPS}inputs: [{{name: a}}, {{name: a}}]")[1]
 
