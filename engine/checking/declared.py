@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 
 from engine.catalog import Catalog
 from engine.checking.inputs import declared_inputs
+from engine.checking.kept import Kept
 from engine.checking.notes import Notes
-from engine.errors import OctoflowError
-from engine.files import FileStat
+from engine.errors import OctoflowError, TooLarge
 from engine.models.flow import FlowInputs
 from engine.reading import ReadingError, read_document
 
@@ -25,7 +25,7 @@ class DeclaredInputs:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._kept: dict[str, tuple[FileStat, FlowInputs | None]] = {}
+        self._kept: Kept[FlowInputs | None] = Kept()
 
     def list(self, is_wanted: Callable[[str], bool]) -> list[FlowInputs]:
         """Of the documents whose paths are wanted, those that declare inputs; by path."""
@@ -46,17 +46,17 @@ class DeclaredInputs:
     def _one(self, key: str) -> FlowInputs | None:
         try:
             status = self._catalog.stat(key)
-            kept = self._kept.get(key)
-            if kept is not None and kept[0] == status:
+            kept = self._kept.of(key, status)
+            if kept is not None:
                 return kept[1]
-            status, text = self._catalog.load(key)
-            flow = _read(key, text)
-        except (OctoflowError, ReadingError):
+            try:
+                status, text = self._catalog.load(key)
+                flow = _read(key, text)
+            except (ReadingError, TooLarge):
+                flow = None
+            return self._kept.keep(key, status, flow)
+        except OctoflowError:
             return None
-        if len(self._kept) > 10 * MAX_DOCUMENTS:
-            self._kept.clear()
-        self._kept[key] = status, flow
-        return flow
 
 
 def _read(path: str, text: str) -> FlowInputs | None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from engine.catalog import Catalog
+from engine.checking.kept import Kept
 from engine.checking.outline import LONGEST_NAME, LONGEST_TEXT, cut
 from engine.errors import OctoflowError, TooLarge
 from engine.files import FileStat
 from engine.reading import ReadingError, read_document
 
-MAX_KEPT = 20_000
 BYTES_AT_ONCE = 1_000_000
 """So much text is read for one list, which takes about a second; what is left is read for the next one."""
 
@@ -31,7 +31,7 @@ class Titles:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._kept: dict[str, tuple[FileStat, Title]] = {}
+        self._kept: Kept[Title] = Kept()
 
     def of(self, paths: Sequence[str]) -> list[Title | None]:
         """The title of each document; None where too much would have to be read for it now."""
@@ -40,8 +40,8 @@ class Titles:
         for path in paths:
             try:
                 status = self._catalog.stat(path)
-                kept = self._kept.get(path)
-                if kept is not None and kept[0] == status:
+                kept = self._kept.of(path, status)
+                if kept is not None:
                     titles.append(kept[1])
                 elif left > 0:
                     title, size = self._read(path, status)
@@ -63,10 +63,7 @@ class Titles:
             title = UNREADABLE
         except TooLarge:
             title, size = UNREADABLE, 0
-        if len(self._kept) >= MAX_KEPT:
-            self._kept.clear()
-        self._kept[path] = status, title
-        return title, size
+        return self._kept.keep(path, status, title), size
 
 
 def title_of(path: str, text: str) -> Title:

@@ -136,6 +136,18 @@ def test_a_change_of_a_file_is_seen_and_others_are_not_read_again(folder, listed
     assert read == ["a.yml"]
 
 
+def test_files_that_cannot_be_read_are_read_once(folder, listed, monkeypatch):
+    (folder / "broken.yml").write_text("inputs: [\n")
+    (folder / "bytes.yml").write_bytes(b"inputs: \xff")
+    (folder / "big.yml").write_text(GOOD + "#" * Settings().max_document_bytes)
+    listed()
+    read = []
+    monkeypatch.setattr(Catalog, "load", lambda self, key: read.append(key))
+
+    assert listed() == []
+    assert read == []
+
+
 def test_only_those_that_are_wanted_and_only_so_many_are_looked_at(folder, listed, monkeypatch):
     for name in ("a", "b", "c", "d"):
         (folder / f"{name}.yml").write_text(GOOD)
