@@ -32,7 +32,7 @@ METRICS = (
     Metric(
         "octoflow_oldest_pending_seconds",
         "gauge",
-        "How long ago the oldest of the jobs was launched that wait for a worker; waiting for its flow before counts.",
+        "Seconds since the oldest job that waits for a worker was launched; 0 when none waits.",
     ),
     Metric("octoflow_jobs_ended", "counter", "Jobs that this process has seen to their end since it began.", "status"),
     Metric("octoflow_jobs_running_here", "gauge", "Jobs that this process runs."),

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from engine import __version__
+from engine.models.job import Status
 from engine.models.metric import Readings
 from engine.orchestrator.clock_health import ClockHealthVerbs
 from engine.orchestrator.part import Part
@@ -21,14 +22,14 @@ class MetricVerbs(ClockHealthVerbs):
     """Numbers about the database's jobs and schedules, and about this process."""
 
     def metrics(self) -> Readings:
-        """A number for each of METRICS, as they are now."""
+        """A number for each of METRICS, as they are now; a count of what has not happened yet is 0."""
         now, gauges, executor = self.clock.now(), self._gauges, self._executor
         oldest, last_tick = gauges.oldest_pending(), self.last_tick()
         return {
             "octoflow_info": {__version__: 1},
             "octoflow_jobs": {str(state): count for state, count in gauges.jobs().items()},
             "octoflow_oldest_pending_seconds": {"": max(0.0, (now - oldest).total_seconds()) if oldest else 0.0},
-            "octoflow_jobs_ended": {str(status): count for status, count in executor.ended.items()},
+            "octoflow_jobs_ended": {str(status): executor.ended[status] for status in Status},
             "octoflow_jobs_running_here": {"": executor.running},
             "octoflow_workers": {"": self.settings.flow_max_workers},
             "octoflow_schedules_overdue": {"": gauges.overdue(now - LATE)},

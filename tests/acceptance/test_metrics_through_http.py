@@ -9,6 +9,8 @@ from flows import QUICK, SLOW
 from prometheus_client.parser import text_string_to_metric_families
 from services import flow, until
 
+from engine.models.job import Status
+
 
 def scraped(service):
     """Each number, by its name and the value of its label."""
@@ -33,6 +35,7 @@ def test_the_numbers_follow_what_the_service_does(data, start):
     during = until(lambda: (now := scraped(service))[("octoflow_last_tick_timestamp_seconds",)] > began - 5 and now)
 
     assert before[("octoflow_jobs", "running")] == before[("octoflow_last_tick_timestamp_seconds",)] == 0
+    assert [before[("octoflow_jobs_ended_total", status)] for status in Status] == [0] * len(Status)
     assert (during[("octoflow_jobs", "running")], during[("octoflow_jobs", "pending")]) == (1, 1)
     assert during[("octoflow_jobs_ended_total", "success")] == 1
     assert (during[("octoflow_jobs_running_here",)], during[("octoflow_workers",)]) == (1, 1)

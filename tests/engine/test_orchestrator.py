@@ -37,6 +37,7 @@ from engine.executors.owner import OwnerFile, live_owners
 from engine.files import probe_writable
 from engine.models.access import Access, Role
 from engine.models.job import JobFilter, NewJob, Outcome, Owner, Reason, Source, State, Status, StepStarted
+from engine.models.metric import METRICS
 from engine.orchestrator import MAX_PRIORITY, MAX_TIMEOUT_SECONDS, Orchestrator
 from engine.settings import DEFAULT_TOKEN, Settings
 from engine.store.jobs import JobStore
@@ -745,3 +746,15 @@ def test_any_other_token_is_refused_alike_and_nothing_is_told(make, token):
 def test_an_empty_token_opens_nothing(make):
     with pytest.raises(Unauthenticated):
         make(api_token="").is_allowed("", lambda: True)
+
+
+# Numbers for a monitor
+
+
+def test_every_number_is_there_before_the_first_job(engine):
+    """An alert on what has increased misses the first of a series that begins with it."""
+    readings = engine.metrics()
+
+    assert set(readings) == {metric.name for metric in METRICS}
+    assert readings["octoflow_jobs"] == dict.fromkeys(set(State) - {State.FINISHED}, 0)
+    assert readings["octoflow_jobs_ended"] == dict.fromkeys(Status, 0)
