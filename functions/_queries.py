@@ -66,8 +66,9 @@ class ListSlots:
 
 @dataclass(frozen=True)
 class Foresee:
-    """How far to look ahead, and how many runs to show."""
+    """How far to look ahead, and how many runs to show; those of one document, or all."""
 
+    path: str | None = None
     hours: float = bounded(24.0, 0.1, MAX_HOURS)
     limit: int = bounded(500, 1, MAX_RUNS)
 

@@ -54,7 +54,7 @@ def list_schedules(engine: Orchestrator, query: ListSchedules) -> answers.Schedu
 @operation("GET", "/api/schedules/forecast", role=Role.VIEWER)
 def forecast_schedules(engine: Orchestrator, query: Foresee) -> answers.Forecast:
     """Every coming run, soonest first, and what is worth knowing about them beforehand."""
-    return forecast_json(engine.forecast(query.hours, query.limit), engine.settings.timezone)
+    return forecast_json(engine.forecast(query.hours, query.limit, query.path), engine.settings.timezone)
 
 
 @operation("GET", "/api/schedules/<id>", role=Role.VIEWER, errors=[ScheduleNotFound])

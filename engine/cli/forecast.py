@@ -22,6 +22,7 @@ def add(commands: Commands) -> None:
         description="Every coming run of the schedules, soonest first, and what to look out for: of the service that "
         "OCTOFLOW_URL names, else of the data folder.",
     )
+    parser.add_argument("--path", help="runs of this flow only")
     parser.add_argument(
         "--hours", type=above_zero(MAX_HOURS), default=24.0, metavar="N", help="how far to look; 24 by default"
     )
@@ -32,13 +33,15 @@ def add(commands: Commands) -> None:
 
 
 def _forecast(client: ScheduleClient, options: argparse.Namespace) -> None:
-    forecast = client.forecast(options.hours, options.limit)
+    forecast = client.forecast(options.hours, options.limit, options.path)
     if options.json:
         print_json(forecast)
         return
     rows = [(time(run["time"]), run["path"], time(run["local_time"]), run["timezone"]) for run in forecast["runs"]]
     print_table(("TIME", "FLOW", "LOCAL TIME", "ZONE"), rows)
     if forecast["truncated"]:
-        say(f"These are the first {len(rows)}; --limit shows more.")
+        ways = [f"--limit shows up to {MAX_RUNS}"] if options.limit < MAX_RUNS else []
+        ways += ["--path shows those of one flow"] if options.path is None else []
+        say(f"These are the first {len(rows)}{'; ' if ways else ''}{', '.join(ways)}.")
     for warning in forecast["warnings"]:
         say(f"warning: {warning['message']}")

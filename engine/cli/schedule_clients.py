@@ -39,8 +39,8 @@ class ScheduleClient(Protocol):
     def delete(self, id: str) -> None:
         """Forget a schedule."""
 
-    def forecast(self, hours: float, limit: int) -> Object:
-        """Coming runs and warnings."""
+    def forecast(self, hours: float, limit: int, path: str | None) -> Object:
+        """Coming runs and warnings: of one document, or all."""
 
     def close(self) -> None:
         """Let go of everything."""
@@ -91,8 +91,8 @@ class FolderSchedules:
         self._engine.delete_schedule(id)
         record(self._engine, "delete_schedule", id)
 
-    def forecast(self, hours: float, limit: int) -> Object:
-        return forecast_json(self._engine.forecast(hours, limit), self._zone)
+    def forecast(self, hours: float, limit: int, path: str | None) -> Object:
+        return forecast_json(self._engine.forecast(hours, limit, path), self._zone)
 
     def close(self) -> None:
         self._engine.close()
@@ -128,8 +128,9 @@ class ServiceSchedules:
     def delete(self, id: str) -> None:
         self._service.ask("DELETE", _place(id), "deleted")
 
-    def forecast(self, hours: float, limit: int) -> Object:
-        return self._service.ask("GET", "/api/schedules/forecast", "runs", {"hours": hours, "limit": limit})
+    def forecast(self, hours: float, limit: int, path: str | None) -> Object:
+        query: dict[str, Any] = {"hours": hours, "limit": limit} | ({} if path is None else {"path": path})
+        return self._service.ask("GET", "/api/schedules/forecast", "runs", query)
 
     def close(self) -> None:
         self._service.close()

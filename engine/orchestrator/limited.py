@@ -123,8 +123,8 @@ class Limited:
         self.schedule(id)
         return self._engine.resume_schedule(id)
 
-    def forecast(self, hours: float, limit: int) -> Forecast:
-        return self._engine.forecast(hours, limit, self._flows)
+    def forecast(self, hours: float, limit: int, path: str | None = None) -> Forecast:
+        return self._engine.forecast(hours, limit, path, self._flows)
 
     # Documents
 

@@ -149,8 +149,8 @@ class ScheduleVerbs(OnceVerbs):
             self._schedules_changed()
         return self.schedule(id)
 
-    def forecast(self, hours: float, limit: int, flows: str | None = None) -> Forecast:
-        """What the schedules will do in so many hours, at most `limit` runs of it."""
+    def forecast(self, hours: float, limit: int, path: str | None = None, flows: str | None = None) -> Forecast:
+        """What the schedules will do in so many hours, at most `limit` runs of it; those of one document, or all."""
         from engine.models.forecast import MAX_HOURS
         from engine.scheduler.forecast import forecast
 
@@ -158,7 +158,7 @@ class ScheduleVerbs(OnceVerbs):
             raise RequestInvalid(f"hours must be above 0 and at most {MAX_HOURS}, which is a year.")
         now = self.clock.now()
         until = now + timedelta(hours=hours)
-        schedules = self._schedules.active(until + CHANGED_DAY, flows)
+        schedules = self._schedules.active(until + CHANGED_DAY, path, flows)
         return forecast(schedules, self.settings.timezone, now, until, limit)
 
     # What the tick asks

@@ -79,11 +79,9 @@ def list_schedules(connection: Connection, filter: ScheduleFilter, flows: str | 
     return [stand_in(each) if isinstance(each, BrokenSchedule) else each for each in found]
 
 
-def list_active(connection: Connection, until: datetime, flows: str | None) -> list[Schedule]:
+def list_active(connection: Connection, until: datetime, filter: ScheduleFilter, flows: str | None) -> list[Schedule]:
     """Those that are not paused and that are next due up to then, or never; without their slots, oldest first."""
-    query = (
-        NOT_AFTER if flows is None else NOT_AFTER.where(path_matches(schedules.c.path, flows, connection.dialect.name))
-    )
+    query = _matching(NOT_AFTER, filter, flows, connection.dialect.name)
     found = read_each(connection, query, {"until": until}, to_schedule)
     return [each for each in found if isinstance(each, Schedule)]
 

@@ -111,9 +111,12 @@ class ScheduleStore:
         values = {"now": now, "limit": limit}
         return self._database.ask(lambda c: read_due(c, schedule_lists.DUE, values))
 
-    def active(self, until: datetime, flows: str | None = None) -> list[Schedule]:
-        """The schedules that are not paused and that are next due up to then, or never; without their slots."""
-        return self._database.ask(lambda c: schedule_lists.list_active(c, until, flows))
+    def active(self, until: datetime, path: str | None = None, flows: str | None = None) -> list[Schedule]:
+        """The schedules that are not paused and that are next due up to then, or never; without their slots.
+
+        Of this document only, and of those that the glob means.
+        """
+        return self._database.ask(lambda c: schedule_lists.list_active(c, until, ScheduleFilter(path=path), flows))
 
     def next_due_time(self) -> datetime | None:
         """When the first of all schedules is due, None when none ever is."""

@@ -182,13 +182,15 @@ def test_the_same_document_at_the_same_times_is_scheduled_once(running: Service)
 def test_a_forecast_shows_what_will_run(running: Service) -> None:
     id = make(running, "quick.yml", cron="0 12 * * *", timezone="Asia/Tokyo")
 
-    forecast = running.get("/api/schedules/forecast?hours=48").json()
+    forecast = running.get("/api/schedules/forecast?hours=48&path=quick.yml").json()
+    others = running.get("/api/schedules/forecast?hours=48&path=nothing.yml").json()
     running.session.delete(f"{running.url}/api/schedules/{id}", timeout=20)
 
     assert [run["schedule_id"] for run in forecast["runs"]] == [id, id]
     assert [run["local_time"][11:] for run in forecast["runs"]] == ["12:00:00.000+09:00"] * 2
     assert [run["time"][11:] for run in forecast["runs"]] == ["03:00:00.000+00:00"] * 2
     assert forecast["truncated"] is False
+    assert others["runs"] == []
 
 
 def test_row_43_a_schedule_that_is_broken_stops_no_other(data, start):

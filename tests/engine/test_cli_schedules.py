@@ -115,12 +115,31 @@ def test_a_forecast_is_a_table_and_its_warnings_are_said_beside_it(data, capsys)
     assert whole["truncated"] is True
 
 
-def test_a_forecast_that_is_cut_says_so(data, capsys):
+def test_a_flow_that_runs_often_hides_no_other_in_a_forecast_of_one_flow(data, capsys):
+    (data / "flows" / "slow.yml").write_text(QUICK)
     schedules(capsys, "add", "quick.yml", "--every", "60")
+    schedules(capsys, "add", "slow.yml", "--every", "3600")
 
-    code = cli.main(["forecast", "--limit", "2"])
+    lines = octoflow(capsys, "forecast", "--limit", "2", "--hours", "2.5", "--path", "slow.yml").splitlines()
 
-    assert (code, capsys.readouterr().err) == (0, "These are the first 2; --limit shows more.\n")
+    assert [line.split()[2] for line in lines[1:]] == ["slow.yml"] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--limit", "2"], "These are the first 2; --limit shows up to 5000, --path shows those of one flow.\n"),
+        (["--limit", "2", "--path", "quick.yml"], "These are the first 2; --limit shows up to 5000.\n"),
+        (["--limit", "5000"], "These are the first 5000; --path shows those of one flow.\n"),
+        (["--limit", "5000", "--path", "quick.yml"], "These are the first 5000.\n"),
+    ],
+)
+def test_a_forecast_that_is_cut_says_how_to_see_the_rest(data, capsys, arguments, sentence):
+    schedules(capsys, "add", "quick.yml", "--every", "10")
+
+    code = cli.main(["forecast", *arguments])
+
+    assert (code, capsys.readouterr().err) == (0, sentence)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +241,7 @@ ANY = Answer(
         (["schedules", "resume", "s-1"], "POST", "/api/schedules/s-1/resume"),
         (["schedules", "delete", "s-1"], "DELETE", "/api/schedules/s-1"),
         (["forecast", "--hours", "1.5"], "GET", "/api/schedules/forecast?hours=1.5&limit=500"),
+        (["forecast", "--path", "a.yml"], "GET", "/api/schedules/forecast?hours=24.0&limit=500&path=a.yml"),
     ],
 )
 def test_each_verb_asks_the_service_for_its_operation(data, capsys, monkeypatch, arguments, method, place):

@@ -198,10 +198,10 @@ def test_slots_come_newest_first_and_each_page_names_the_next(client, engine):
 
 
 def test_a_forecast_has_its_runs_and_warnings(client, engine):
-    answer = client.get("/api/schedules/forecast?hours=1.5&limit=7")
+    answer = client.get("/api/schedules/forecast?hours=1.5&limit=7&path=hello.yml")
 
     assert answer.status_code == 200
-    assert engine.asked[-1] == ("forecast", 1.5, 7)
+    assert engine.asked[-1] == ("forecast", 1.5, 7, "hello.yml")
     assert answer.json == {
         "runs": [
             {
@@ -236,7 +236,7 @@ def test_a_forecast_looks_a_day_ahead_and_at_most_a_year(client, engine):
     client.get("/api/schedules/forecast")
     refused = client.get("/api/schedules/forecast?hours=8785&limit=0")
 
-    assert engine.asked[-2] == ("forecast", 24.0, 500)
+    assert engine.asked[-2] == ("forecast", 24.0, 500, None)
     assert refused.status_code == 400
     assert [each["field"] for each in refused.json["details"]] == ["hours", "limit"]
 

@@ -93,8 +93,8 @@ class FakeSchedules:
     def resume_schedule(self, id: str) -> Schedule:
         return self.schedule(id)
 
-    def forecast(self, hours: float, limit: int) -> Forecast:
-        self._ask("forecast", hours, limit)
+    def forecast(self, hours: float, limit: int, path: str | None = None) -> Forecast:
+        self._ask("forecast", hours, limit, path)
         local = NOON.astimezone(ZoneInfo("Asia/Tokyo"))
         run = ComingRun("schedule-1", "hello.yml", NOON, local, "Asia/Tokyo")
         warnings = (

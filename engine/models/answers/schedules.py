@@ -107,7 +107,7 @@ class Forecast(Shown):
     runs: list[ComingRun]
     warnings: list[ForecastWarning]
     truncated: bool
-    """Whether there are more runs."""
+    """Whether there are more runs: a higher `limit` shows more of them, `path` those of one document."""
 
 
 class Lock(Shown):

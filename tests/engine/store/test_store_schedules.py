@@ -348,7 +348,9 @@ def test_those_that_a_forecast_is_about_are_due_by_then_or_never(schedules, time
     other = timetable.add("other/c.yml")
 
     assert schedules.active(NOW + MINUTE) == [soon, never, other]
-    assert schedules.active(NOW + MINUTE, "other/*") == [other]
+    assert schedules.active(NOW + MINUTE, flows="other/*") == [other]
+    assert schedules.active(NOW + MINUTE, "a.yml") == [soon]
+    assert schedules.active(NOW + MINUTE, "a.yml", "other/*") == []
 
 
 def test_due_schedules_that_stand_alike_share_what_is_decided_about(schedules, timetable):
