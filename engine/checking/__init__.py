@@ -20,7 +20,7 @@ from engine.files import FileStat
 from engine.files.listing import close_to
 from engine.models.document import Look
 from engine.models.flow import Document, Flow
-from engine.models.problem import Problem
+from engine.models.problem import NOT_COMPILED, Problem
 from engine.reading import ReadingError
 
 __all__ = ["CheckedDocument", "Checker", "Reaches", "check_flow", "parse_flow"]
@@ -102,26 +102,28 @@ class Checker:
         whole = Whole(self._catalog, self._max_depth, reaches)
         part = whole.part(key, text)
         check_times(part.notes)
-        if not self._compile(whole, part) and not part.notes.has_errors:
-            part.notes.add("not_compiled", "its expressions could not be compiled now", severity="warning")
+        doubt = self._compile(whole, part)
+        if doubt is not None and not part.notes.has_errors:
+            message = f"its expressions could not be compiled now: {doubt}"
+            part.notes.add(NOT_COMPILED, message, severity="warning")
         problems = tuple(_shortened(problem) for problem in whole.problems(part))
         return Look(key, part.document.revision, problems, outline_of(key, part.notes))
 
     def _check(self, status: FileStat, text: str) -> CheckedDocument:
         whole = Whole(self._catalog, self._max_depth)
         part = whole.part(status.key, text)
-        is_final = self._compile(whole, part)
+        doubt = self._compile(whole, part)
         problems = whole.problems(part)
         errors = [problem for problem in problems if problem.severity == "error"]
         if errors or part.flow is None:
             raise DocumentInvalid(status.key, errors)
         checked = CheckedDocument(part.document, part.flow, _documents(part), tuple(problems))
-        if is_final:
+        if doubt is None:
             self._keep(status.key, _Kept(checked, status, whole.watched), len(text))
         return checked
 
-    def _compile(self, whole: Whole, part: Part) -> bool:
-        return self._verdicts is None or whole.compile(part, self._verdicts)
+    def _compile(self, whole: Whole, part: Part) -> str | None:
+        return None if self._verdicts is None else whole.compile(part, self._verdicts)
 
     def _keep(self, key: str, verdict: _Kept, characters: int) -> None:
         if len(self._kept) >= MAX_KEPT or self._kept_characters > MAX_KEPT_CHARACTERS:

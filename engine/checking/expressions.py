@@ -85,8 +85,8 @@ class Source:
 class Verdicts(Protocol):
     """Whoever has expressions compiled where that does no harm."""
 
-    def problems(self, sources: Sequence[Source]) -> tuple[dict[str, list[Problem]], bool]:
-        """What does not compile, by revision; and whether that is final, so that nobody need ask again."""
+    def problems(self, sources: Sequence[Source]) -> tuple[dict[str, list[Problem]], str | None]:
+        """What does not compile, by revision; and why another time may tell more, None when that is final."""
 
 
 def _of_step(step: StepSpec, at: Place) -> Iterator[tuple[Place, Code]]:

@@ -84,13 +84,13 @@ class Whole:
         self._parts[key] = part
         return part
 
-    def compile(self, part: Part, verdicts: Verdicts) -> bool:
-        """Note what does not compile in a part and all below it; False when that is not to be relied on for long."""
+    def compile(self, part: Part, verdicts: Verdicts) -> str | None:
+        """Note what does not compile in a part and all below it; why that is not to be relied on for long, or None."""
         parts = list(part.below())
-        problems, is_final = verdicts.problems([each.source for each in parts])
+        problems, doubt = verdicts.problems([each.source for each in parts])
         for each in parts:
             each.notes.include(problems.get(each.document.revision, ()))
-        return is_final
+        return doubt
 
     def problems(self, part: Part) -> list[Problem]:
         """What is wrong in the document by line, and what is wrong in its sub-flows at the lines that call them."""

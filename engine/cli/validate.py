@@ -16,7 +16,7 @@ from engine.cli.terminal import plain, say
 from engine.errors import FileMissing, OctoflowError, RequestInvalid
 from engine.models.document_view import outline_json
 from engine.models.outline import Outline
-from engine.models.problem import Problem
+from engine.models.problem import NOT_COMPILED, Problem
 from engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def add(commands: Commands) -> None:
     validate = commands.add_parser(
         "validate",
         help="check flows without running them",
-        description="Check flows without running them. Exit code: 0 valid (warnings allowed), 1 problems, 2 usage.",
+        description="Check flows without running them. Exit code: 0 valid (warnings allowed), "
+        "1 problems, or expressions that could not be checked, 2 usage.",
     )
     validate.add_argument("paths", nargs="+", metavar="PATH", help="a flow, or a folder of flows, below FLOWS_PATH")
     validate.add_argument("--format", choices=FORMATS, default="text", help="text by default; github: annotations")
@@ -51,7 +52,12 @@ class _Verdict:
 
     @property
     def is_valid(self) -> bool:
-        return not self.count("error")
+        return not self.count("error") and self.unchecked is None
+
+    @property
+    def unchecked(self) -> str | None:
+        """Why its expressions were not looked at, None when they were."""
+        return next((problem.message for problem in self.problems if problem.code == NOT_COMPILED), None)
 
     def count(self, severity: str) -> int:
         return sum(problem.severity == severity for problem in self.problems)
@@ -82,7 +88,13 @@ def _validate(options: argparse.Namespace, parser: argparse.ArgumentParser) -> i
     errors, warnings = (sum(document.count(kind) for document in documents) for kind in ("error", "warning"))
     sys.stdout.flush()  # So that the sum comes last where both go to one place.
     say(f"documents: {len(documents)}, problems: {errors}, warnings: {warnings}")
-    return 1 if errors else 0
+    unchecked = [f"{document.file}: {document.unchecked}" for document in documents if document.unchecked]
+    if unchecked:
+        say(
+            f"octoflow: {len(unchecked)} could not be checked whole, such as {unchecked[0]} "
+            "Mend that and validate again, or let a service do it (POST /api/validate)."
+        )
+    return 1 if errors or unchecked else 0
 
 
 def _documents(settings: Settings, catalog: Catalog, given: str) -> list[str]:

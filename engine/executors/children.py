@@ -94,7 +94,8 @@ class ForkServer:
             try:
                 child = self._spawn()
             except OSError as error:
-                raise Unavailable(f"No process for a job could be started: {error.strerror}.") from error
+                program = f"{error.filename}: " if error.filename else ""
+                raise Unavailable(f"No process for a job could be started: {program}{error.strerror}.") from error
         if child is None:
             raise Unavailable(
                 "No process for a job could be started; the service's log has the forkserver's last words."

@@ -54,7 +54,8 @@ class _Trial:
     codes: Sequence[Code]
     tried: int = 0
     faults: dict[Code, Fault] = field(default_factory=dict)
-    is_final: bool = True
+    doubt: str | None = None
+    """Why another time may tell more."""
 
     @property
     def is_over(self) -> bool:
@@ -70,7 +71,7 @@ class _Trial:
         """The next expression ended its process. Another time it may do better, so this is not for keeping."""
         self.faults[self.codes[self.tried]] = Fault(message, OUT_OF_BOUNDS)
         self.tried += 1
-        self.is_final = False
+        self.doubt = message
 
 
 class ExpressionChecker:
@@ -88,19 +89,19 @@ class ExpressionChecker:
         self._sound: set[bytes] = set()
         """The expressions that compile: many documents share them."""
 
-    def problems(self, sources: Sequence[Source]) -> tuple[dict[str, list[Problem]], bool]:
-        """What does not compile, by revision; and whether that is final, so that nobody need ask again."""
+    def problems(self, sources: Sequence[Source]) -> tuple[dict[str, list[Problem]], str | None]:
+        """What does not compile, by revision; and why another time may tell more, None when that is final."""
         codes = {source.document.revision: [each.code for each in source.expressions()] for source in sources}
         known = self._known({revision: found for revision, found in codes.items() if found})
         new = {revision: found for revision, found in codes.items() if found and revision not in known}
         trial = self._try([*dict.fromkeys(code for found in new.values() for code in self._untried(found))])
         judged = [(each, each.problems(trial.faults)) for each in sources if each.document.revision in new]
         self._note_sound(trial)
-        if trial.is_final and judged:
+        if trial.doubt is None and judged:
             self._keep(judged)
         problems = {revision: list(found) for revision, found in known.items()}
         problems.update((source.document.revision, found) for source, found in judged)
-        return problems, trial.is_final
+        return problems, trial.doubt
 
     def _known(self, codes: Mapping[str, Sequence[Code]]) -> dict[str, Sequence[Problem]]:
         """The verdicts that are there, by revision; nobody is asked about one whose expressions all compile."""
@@ -148,6 +149,7 @@ class ExpressionChecker:
                 child = self._pool().take()
             except Unavailable as error:
                 log.warning("expressions could not be compiled: %s", error)
+                trial.doubt = str(error)
                 break
             is_clean = False
             try:
@@ -157,7 +159,8 @@ class ExpressionChecker:
                     self._pool().give(child)
                 else:
                     child.discard()
-        trial.is_final = trial.is_final and trial.is_over
+        if not trial.is_over and trial.doubt is None:
+            trial.doubt = f"They take more than {CHECK_SECONDS:.0f} seconds, or end the process that compiles them."
         return trial
 
     def _talk(self, child: Child, trial: _Trial, deadline: float) -> bool:

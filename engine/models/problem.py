@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+NOT_COMPILED = "not_compiled"
+"""The code of the warning that nobody could look at a document's expressions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import fields
 
 import pytest
@@ -11,7 +12,6 @@ from flows import QUICK
 from services import children_of
 
 from engine import cli
-from engine.errors import Unavailable
 from engine.executors import children
 from engine.settings import Settings
 
@@ -192,14 +192,27 @@ def test_no_process_is_left_and_none_is_started_for_nothing(flows, capsys, monke
     assert children_of(os.getpid()) == []
 
 
-def test_without_a_process_it_says_that_nothing_was_compiled(flows, capsys, monkeypatch):
-    (flows / "faulty.yml").write_text("steps:\n  - {name: a, type: jq, jq: {expression: '.a | '}}\n")
+@pytest.fixture
+def no_python(flows, monkeypatch):
+    (flows / "unseen.yml").write_text("steps:\n  - {name: a, type: jq, jq: {expression: '.a | '}}\n")
+    program = flows.parent / "python"
+    program.touch(0o600)
+    monkeypatch.setattr(sys, "executable", str(program))
+    return program
 
-    def fail(self):
-        raise Unavailable("No process for a job could be started.")
 
-    monkeypatch.setattr(children.ForkServer, "spawn", fail)
+def test_without_a_process_it_fails_and_says_why_nothing_was_compiled(flows, no_python, capsys):
+    assert cli.main(["validate", "unseen.yml", "good.yml"]) == 1
 
-    assert cli.main(["validate", "faulty.yml"]) == 0
+    printed = capsys.readouterr()
+    why = f"No process for a job could be started: {no_python}: Permission denied."
+    assert f"warning: its expressions could not be compiled now: {why} [not_compiled]" in printed.out
+    assert "octoflow: 1 could not be checked whole, such as data/flows/unseen.yml: its expressions" in printed.err
+    assert f"{why} Mend that and validate again, or let a service do it (POST /api/validate).\n" in printed.err
 
-    assert "warning: its expressions could not be compiled now [not_compiled]" in capsys.readouterr().out
+
+def test_without_a_process_json_says_that_it_is_not_valid(flows, no_python, capsys):
+    assert cli.main(["validate", "unseen.yml", "--json"]) == 1
+
+    verdict = json.loads(capsys.readouterr().out)
+    assert (verdict["valid"], verdict["documents"][0]["valid"]) == (False, False)

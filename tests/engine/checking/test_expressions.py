@@ -23,18 +23,18 @@ from engine.steps import CommonKeys, step_types
 class Verdicts:
     """Finds the fault in whatever has one of these texts."""
 
-    def __init__(self, *faulty: str, is_final: bool = True) -> None:
+    def __init__(self, *faulty: str, doubt: str | None = None) -> None:
         self.faulty = faulty
-        self.is_final = is_final
+        self.doubt = doubt
         self.asked: list[list[str]] = []
 
-    def problems(self, sources: Sequence[Source]) -> tuple[dict[str, list[Problem]], bool]:
+    def problems(self, sources: Sequence[Source]) -> tuple[dict[str, list[Problem]], str | None]:
         self.asked.append([source.document.path for source in sources])
         found = {}
         for source in sources:
             codes = {each.code for each in source.expressions() if each.code[1] in self.faulty}
             found[source.document.revision] = source.problems({code: Fault("is faulty", "mend it") for code in codes})
-        return found, self.is_final
+        return found, self.doubt
 
 
 def source_of(steps: str, **templates: str) -> Source:
@@ -272,7 +272,7 @@ def test_a_document_in_order_is_asked_about_once(data: Path) -> None:
 
 
 def test_a_verdict_that_is_not_final_refuses_nothing_and_is_asked_for_again(data: Path) -> None:
-    verdicts = Verdicts(is_final=False)
+    verdicts = Verdicts(doubt="No process.")
     made = checker(data, verdicts)
 
     made.document("main.yml")
@@ -284,7 +284,7 @@ def test_a_verdict_that_is_not_final_refuses_nothing_and_is_asked_for_again(data
 def test_who_asks_for_problems_hears_that_nothing_was_compiled(data: Path) -> None:
     text = (data / "flows" / "main.yml").read_text()
 
-    [problem] = checker(data, Verdicts(is_final=False)).look("main.yml", text).problems
+    [problem] = checker(data, Verdicts(doubt="No process.")).look("main.yml", text).problems
 
     assert (problem.code, problem.severity) == ("not_compiled", "warning")
     assert checker(data, Verdicts()).look("main.yml", text).problems == ()

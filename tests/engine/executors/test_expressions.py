@@ -79,8 +79,8 @@ def source(*steps: str) -> Source:
 
 def judge(checker: ExpressionChecker, *steps: str) -> tuple[list[Problem], bool]:
     asked = source(*steps)
-    problems, is_final = checker.problems([asked])
-    return problems.get(asked.document.revision, []), is_final
+    problems, doubt = checker.problems([asked])
+    return problems.get(asked.document.revision, []), doubt is None
 
 
 # What is found
@@ -315,10 +315,10 @@ def test_a_document_with_steps_that_cannot_be_read_is_not_stored(pool: ChildPool
     flow = f"steps:\n{program('bad', 'nope')}- {{name: unread, type: goto}}\n"
     checker = ExpressionChecker(lambda: pool, MEMORY, documents, TestClock())
 
-    problems, is_final = checker.problems([Source(Document("f.yml", flow, "r"), read_flow("f.yml", flow), {})])
+    problems, doubt = checker.problems([Source(Document("f.yml", flow, "r"), read_flow("f.yml", flow), {})])
 
     assert len(problems["r"]) == 1
-    assert is_final
+    assert doubt is None
     assert documents.verdicts(["r"]) == {}
     assert documents.missing([Document("f.yml", flow, "r")], NOON)
     database.dispose()
@@ -342,7 +342,8 @@ def test_without_a_process_nothing_is_a_problem_and_nothing_is_kept(pool: ChildP
     empty = Empty()
     checker = ExpressionChecker(lambda: empty, MEMORY)
 
-    assert judge(checker, program("bad", "nope")) == ([], False)
+    asked = source(program("bad", "nope"))
+    assert checker.problems([asked]) == ({asked.document.revision: []}, str(error))
 
     empty.is_empty = False
     problems, is_final = judge(checker, program("bad", "nope"))
@@ -397,7 +398,7 @@ def test_no_flow_that_is_known_to_run_has_a_fault(path: Path, checker: Expressio
     part = whole.part(path.name, path.read_text())
     before = len(part.notes.problems)
 
-    assert whole.compile(part, checker)
+    assert whole.compile(part, checker) is None
 
     assert part.notes.steps
     assert [problem.message for problem in part.notes.problems if problem.code == "expression"] == []
