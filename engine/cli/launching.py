@@ -12,7 +12,7 @@ from engine.cli.job_view import print_job
 from engine.cli.run import EXIT_CODES, read_data
 from engine.cli.service import Object
 from engine.cli.terminal import plain, say
-from engine.cli.verbs import above_zero, finish, print_json
+from engine.cli.verbs import above_zero, finish, finite, print_json
 from engine.clock import Clock
 from engine.models.job import State, Status
 from engine.models.once import KEY
@@ -38,7 +38,7 @@ def add(verbs: Commands) -> None:
     launch.add_argument("path", metavar="FLOW", help="the flow's path below FLOWS_PATH, such as hello.yml")
     launch.add_argument("--data", metavar="JSON|@FILE", help="the flow's input: JSON, or @ and the name of a JSON file")
     launch.add_argument(
-        "--timeout", dest="timeout_seconds", type=float, metavar="SECONDS", help="stop the job after so long"
+        "--timeout", dest="timeout_seconds", type=finite, metavar="SECONDS", help="stop the job after so long"
     )
     launch.add_argument("--priority", type=int, default=0, metavar="N", help="the lowest number runs first; 0 else")
     launch.add_argument(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from engine.cli.auditing import change_here
 from engine.cli.opening import below, logged, open_engine
 from engine.cli.terminal import say
-from engine.cli.verbs import as_typed
+from engine.cli.verbs import as_typed, finite
 from engine.errors import RequestInvalid
 from engine.models.job import Event, LogLine, Outcome, Status, StepEnded, StepStarted
 
@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
     run.add_argument("flow", metavar="FLOW", help="the flow's path below FLOWS_PATH, such as hello.yml")
     run.add_argument("--data", metavar="JSON|@FILE", help="the flow's input: JSON, or @ and the name of a JSON file")
     run.add_argument(
-        "--timeout", dest="timeout_seconds", type=float, metavar="SECONDS", help="stop the flow after so long"
+        "--timeout", dest="timeout_seconds", type=finite, metavar="SECONDS", help="stop the flow after so long"
     )
     run.add_argument("--json", action="store_true", help="print the job's result as JSON on standard output")
     run.set_defaults(command=_run, typed=as_typed(run))

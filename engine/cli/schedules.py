@@ -12,7 +12,7 @@ from engine.cli.schedule_clients import ScheduleClient, schedule_client
 from engine.cli.schedule_view import times
 from engine.cli.service import Object
 from engine.cli.terminal import plain, print_table
-from engine.cli.verbs import add_limit, finish, print_json, time
+from engine.cli.verbs import add_limit, finish, finite, print_json, time
 from engine.models.schedule import Misfire, Overlap
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _add_add(verbs: Commands) -> None:
         "--grace", dest="misfire_grace_seconds", type=int, metavar="SECONDS", help="how late a run may be"
     )
     parser.add_argument(
-        "--timeout", dest="timeout_seconds", type=float, metavar="SECONDS", help="stop each job after so long"
+        "--timeout", dest="timeout_seconds", type=finite, metavar="SECONDS", help="stop each job after so long"
     )
     parser.add_argument("--data", metavar="JSON|@FILE", help="the flow's input: JSON, or @ and the name of a JSON file")
     finish(parser, _add, schedule_client)

@@ -59,6 +59,17 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     return read
 
 
+def finite(text: str) -> float:
+    """Reads an argument that is a finite number; JSON has no others."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}")
+    return number
+
+
 def above_zero(high: int | None = None) -> Callable[[str], float]:
     """Reads an argument that is a finite number above 0, and at most `high`."""
     limit = "" if high is None else f" and at most {high}"

@@ -171,6 +171,16 @@ def test_a_timeout_that_cannot_be_used_is_named_as_it_is_typed(data, capsys, com
     assert capsys.readouterr().err == "octoflow: --timeout must be from 1 to 2592000.\n"
 
 
+@pytest.mark.parametrize("command", [("jobs", "launch"), ("run",), ("schedules", "add", "--every", "60")])
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "soon"])
+def test_a_timeout_that_is_no_number_is_a_usage_error(data, capsys, command, number):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*command, "quick.yml", f"--timeout={number}"])
+
+    assert caught.value.code == 2
+    assert f"argument --timeout: must be a number, not '{number}'" in capsys.readouterr().err
+
+
 # At a service
 
 
