@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +23,7 @@ from engine.frames import ChannelClosed, readable
 from engine.models.expression import Fault
 from engine.models.flow import Document
 from engine.models.problem import Problem
+from engine.supervisor.causes import signal_name
 
 log = logging.getLogger("octoflow.executor")
 
@@ -186,7 +186,7 @@ class ExpressionChecker:
     def _note_death(self, exit_status: int | None, trial: _Trial) -> None:
         """Blame the expression for a death by a signal; anything else, such as our own end, is not its doing."""
         if exit_status is not None and exit_status < 0 and not trial.is_over:
-            trial.blame(f"the process that compiled it was killed by {signal.Signals(-exit_status).name}")
+            trial.blame(f"the process that compiled it was killed by {signal_name(-exit_status)}")
 
 
 def _digest(code: Code) -> bytes:

@@ -27,7 +27,7 @@ def cause_of_death(exit_status: int | None) -> tuple[str, Reason]:
         return "was lost", Reason.PROCESS_DIED
     if exit_status >= 0:
         return f"ended with code {exit_status}; the service's log has its last words", Reason.PROCESS_DIED
-    name = _signal_name(-exit_status)
+    name = signal_name(-exit_status)
     match -exit_status:
         case signal.SIGABRT:
             return f"was killed by {name}, as jq does when memory runs out", Reason.LIMIT
@@ -36,7 +36,8 @@ def cause_of_death(exit_status: int | None) -> tuple[str, Reason]:
     return f"was killed by {name}", Reason.PROCESS_DIED
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """What the system calls it; those between its real-time signals have no names."""
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -19,7 +19,7 @@ from engine.checking.structure import read_flow
 from engine.checking.whole import Whole, revision_of
 from engine.errors import Draining, Unavailable
 from engine.executors import expressions
-from engine.executors.children import ChildPool
+from engine.executors.children import Child, ChildPool
 from engine.executors.expressions import ExpressionChecker
 from engine.models.flow import Document
 from engine.models.problem import Problem
@@ -365,6 +365,16 @@ def test_a_pool_that_is_closed_meanwhile_ends_the_check_without_blame() -> None:
     check.join(20)
     assert verdicts == [([], False)]
     until(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def test_a_signal_without_a_name_is_told_by_its_number(
+    checker: ExpressionChecker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Child, "exit_status", lambda child, seconds: -50)
+
+    problems, _ = judge(checker, program("eats", EATS_MEMORY))
+
+    assert [problem.message.rpartition("killed by ")[2] for problem in problems] == ["signal 50"]
 
 
 def test_an_idle_process_that_died_is_no_fault_of_the_expression(pool: ChildPool) -> None:
