@@ -132,3 +132,9 @@ def test_a_due_time_without_a_verdict_or_a_job_is_found(schedules, rows):
         f"slot {8 * SECOND}",
         "job j5",
     ]
+
+
+def test_a_seed_is_behind_every_choice_of_a_soak():
+    unseeded = [path.name for path in (ROOT / "tests" / "soak").glob("*.py") if "random.Random()" in path.read_text()]
+
+    assert unseeded == []

@@ -38,19 +38,20 @@ def main(minutes: float, seed: int) -> int:
     with volume.of_its_own(scratch / "data") as (data, is_small), documents.peer_with_secrets(data) as canaries:
         services = fleet.Fleet(data, counts)
         clients = [load.Client(services, counts, random.Random(f"{seed} client {n}")) for n in range(4)]
-        reader = load.Reader(data, counts)
+        clocks = [random.Random(f"{seed} clock {n}") for n in range(2)]
+        reader, caller = load.Reader(data, counts), random.Random(f"{seed} schedules")
         try:
             services.start_all()
-            made = schedules.make(services)
+            made = schedules.make(services, caller)
             threads = [
                 *(threading.Thread(target=client.run, args=(over,)) for client in clients),
-                *(threading.Thread(target=load.tick, args=(services, counts, over)) for _ in range(2)),
+                *(threading.Thread(target=load.tick, args=(services, counts, over, choose)) for choose in clocks),
                 threading.Thread(target=reader.run, args=(over,)),
                 *harm.threads(services, counts, over, seed, is_small),
             ]
             _let_run(threads, over, counts, minutes * 60)
             services.heal()
-            schedules.pause(services, made)
+            schedules.pause(services, caller, made)
             broken = rules.broken(services, clients, reader, counts, canaries)
         finally:
             over.set()

@@ -133,9 +133,9 @@ class Reader:
                     self.wrong.append(f"{path.name} was not whole: {len(text)} characters, {text[-40:]!r}")
 
 
-def tick(fleet: Fleet, counts: Counts, over: threading.Event) -> None:
+def tick(fleet: Fleet, counts: Counts, over: threading.Event, choose: random.Random) -> None:
     """A clock that is in a hurry."""
-    own, choose = session(), random.Random()
+    own = session()
     while not over.wait(choose.uniform(0.2, 1.5)):
         answer = ask(own, fleet, counts, choose, "POST", "/api/tick")
         if answer is not None:

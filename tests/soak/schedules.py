@@ -14,10 +14,12 @@ SECOND = 1_000_000
 """A second as the rows have it."""
 
 
-def make(fleet: Fleet) -> list[str]:
+def make(fleet: Fleet, choose: random.Random) -> list[str]:
     """Their ids."""
     return [
-        _asked(fleet, "/api/schedules", {"path": path, "every_seconds": seconds, "overlap": overlap})["schedule_id"]
+        _asked(fleet, choose, "/api/schedules", {"path": path, "every_seconds": seconds, "overlap": overlap})[
+            "schedule_id"
+        ]
         for path, seconds, overlap in (
             ("each-second.yml", 1, "skip"),
             ("often-late.yml", 1, "skip"),
@@ -26,10 +28,10 @@ def make(fleet: Fleet) -> list[str]:
     ]
 
 
-def pause(fleet: Fleet, ids: list[str]) -> None:
+def pause(fleet: Fleet, choose: random.Random, ids: list[str]) -> None:
     """Nothing more is due."""
     for id in ids:
-        _asked(fleet, f"/api/schedules/{id}/pause")
+        _asked(fleet, choose, f"/api/schedules/{id}/pause")
 
 
 def broken(connection: sqlite3.Connection) -> Iterator[str]:
@@ -70,10 +72,10 @@ def verdicts(connection: sqlite3.Connection) -> list[tuple[str, int]]:
     return connection.execute("SELECT verdict, sum(times) FROM slots GROUP BY verdict").fetchall()
 
 
-def _asked(fleet: Fleet, path: str, body: Any = None) -> dict[str, Any]:
+def _asked(fleet: Fleet, choose: random.Random, path: str, body: Any = None) -> dict[str, Any]:
     own = session()
     for _ in range(50):
-        answer = own.post(fleet.any(random.Random()).url + path, json=body, timeout=20)
+        answer = own.post(fleet.any(choose).url + path, json=body, timeout=20)
         if answer.status_code < 300:
             return answer.json()
         assert answer.status_code >= 500, answer.text
