@@ -138,7 +138,9 @@ class FlowRun(Asked):
         except LimitReached as error:
             raise self._used_up(step, str(error)) from error
         except MemoryError as error:
-            raise self._used_up(step, f"step {step.name!r}: the job's memory limit was reached") from error
+            raise self._used_up(
+                step, f"step {step.name!r}: the job's memory limit was reached (JOB_MEMORY_MB)"
+            ) from error
         except Exception as error:  # noqa: BLE001 - a fault in a step ends its flow in good order, finally_step included
             return self._settle(step, telling, error)
 

@@ -21,8 +21,8 @@ def stop_sentence(reason: str, timeout_seconds: float | None) -> str:
     return f"The job was stopped: {reason}."
 
 
-def cause_of_death(exit_status: int | None) -> tuple[str, Reason]:
-    """How a job's process died, and the job's reason; a negative status is a signal's number."""
+def cause_of_death(exit_status: int | None, memory_bytes: int) -> tuple[str, Reason]:
+    """How a job's process with so much memory died, and the job's reason; a negative status is a signal's number."""
     if exit_status is None:
         return "was lost", Reason.PROCESS_DIED
     if exit_status >= 0:
@@ -30,7 +30,8 @@ def cause_of_death(exit_status: int | None) -> tuple[str, Reason]:
     name = signal_name(-exit_status)
     match -exit_status:
         case signal.SIGABRT:
-            return f"was killed by {name}, as jq does when memory runs out", Reason.LIMIT
+            limit = f"a job may take {memory_bytes >> 20} MiB (JOB_MEMORY_MB)"
+            return f"was killed by {name}, as jq does when memory runs out; {limit}", Reason.LIMIT
         case signal.SIGXCPU:
             return f"was killed by {name}: it used more processor time than its timeout allows", Reason.LIMIT
     return f"was killed by {name}", Reason.PROCESS_DIED

@@ -127,7 +127,7 @@ class Supervision:
         if self._order.reason is not None:
             text = stop_sentence(self._order.reason, self._claim.timeout_seconds)
             return self._with_finally(self._stopped([self._error(text), *cut_short]))
-        how, reason = cause_of_death(ending.exit_status)
+        how, reason = cause_of_death(ending.exit_status, self._tools.memory_bytes)
         place = f"step {self._current.name!r}: " if self._current else ""
         errors = cut_short or [self._error(f"{place}the job's process {how}")]
         if self._failure is not None:
@@ -153,7 +153,7 @@ class Supervision:
         """What is said of a `finally_step` that did not end by itself."""
         if ending.killed:
             return f"the finally_step was stopped: it may take {self._tools.grace_seconds:g} seconds (GRACE_SECONDS)"
-        return f"the finally_step's process {cause_of_death(ending.exit_status)[0]}"
+        return f"the finally_step's process {cause_of_death(ending.exit_status, self._tools.memory_bytes)[0]}"
 
     def _outcome(self, result: Mapping[str, Any], payload: bytes) -> Outcome:
         """What the worker's result comes to."""

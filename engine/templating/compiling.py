@@ -38,7 +38,7 @@ def fault_of(language: Language, text: str) -> Fault | None:
             message = f"{message[:MAX_MESSAGE]}... ({len(message)} characters)"
         return Fault(message, _hint(language, text, message))
     except MemoryError:
-        return Fault("it needs more memory than a job may have")
+        return Fault("it needs more memory than a job may have (JOB_MEMORY_MB)")
     return None
 
 

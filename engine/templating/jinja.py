@@ -180,7 +180,7 @@ def _why(error: Exception, names: Mapping[str, Any]) -> str:
         case RecursionError():
             return "it is nested, or calls itself, too deeply"
         case MemoryError():
-            return "it needs more memory than a job may have"
+            return "it needs more memory than a job may have (JOB_MEMORY_MB)"
     return f"{error} ({type(error).__name__})"
 
 

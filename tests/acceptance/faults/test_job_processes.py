@@ -22,7 +22,10 @@ JSON = {"Content-Type": "application/json"}
 GOOD = "name: good\nsteps:\n  - {name: v, type: set_fact, set_fact: {value: 1}}\n"
 
 
-ABORTED = "step 'eat': the job's process was killed by SIGABRT, as jq does when memory runs out"
+ABORTED = (
+    "step 'eat': the job's process was killed by SIGABRT, as jq does when memory runs out; "
+    "a job may take 256 MiB (JOB_MEMORY_MB)"
+)
 
 
 @pytest.mark.parametrize(

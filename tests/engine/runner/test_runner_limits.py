@@ -257,7 +257,7 @@ def test_memory_that_runs_out_is_a_limit_that_nothing_forgives(run, monkeypatch)
     )
 
     assert (ran.status, ran.end.reason) == ("failed", "limit")
-    assert ran.error == "step 'eat': the job's memory limit was reached"
+    assert ran.error == "step 'eat': the job's memory limit was reached (JOB_MEMORY_MB)"
     assert ran.course == [("eat", "failed"), ("tidy", "success")]
     assert ran.data["tidy"] == 1
 

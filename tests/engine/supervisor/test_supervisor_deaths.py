@@ -12,6 +12,7 @@ from engine.supervisor.causes import cause_of_death, stop_sentence
 
 BUSY = DatabaseBusy("The database is busy.")
 SIGKILL, SIGABRT, SIGXCPU = -9, -6, -24
+ABORTED = "was killed by SIGABRT, as jq does when memory runs out; a job may take 256 MiB (JOB_MEMORY_MB)"
 
 
 def dies_at_once(peer):
@@ -111,7 +112,7 @@ def test_a_job_that_is_stopped_before_its_worker_said_a_word_is_stopped(stage):
         (None, "was lost", Reason.PROCESS_DIED),
         (1, "ended with code 1; the service's log has its last words", Reason.PROCESS_DIED),
         (SIGKILL, "was killed by SIGKILL", Reason.PROCESS_DIED),
-        (SIGABRT, "was killed by SIGABRT, as jq does when memory runs out", Reason.LIMIT),
+        (SIGABRT, ABORTED, Reason.LIMIT),
         (SIGXCPU, "was killed by SIGXCPU: it used more processor time than its timeout allows", Reason.LIMIT),
         (-50, "was killed by signal 50", Reason.PROCESS_DIED),
     ],
@@ -122,7 +123,7 @@ def test_a_death_has_a_cause_and_the_job_a_reason(stage, texts_of, exit_status, 
     stage.supervise(claim, lambda peer: dies_in_a_step(peer, exit_status))
 
     job = stage.job(claim)
-    assert cause_of_death(exit_status) == (how, reason)
+    assert cause_of_death(exit_status, 256 << 20) == (how, reason)
     assert (job.status, job.reason) == (Status.FAILED, reason)
     assert texts_of(job) == [f"step 'second': the job's process {how}"]
     assert (job.errors[0]["step"], job.errors[0]["type"]) == ("second", "jq")
@@ -216,7 +217,7 @@ def test_a_worker_that_had_to_be_killed_leaves_its_finally_step_to_another(stage
 
 @pytest.mark.parametrize(
     ("exit_status", "how"),
-    [(SIGKILL, "was killed by SIGKILL"), (SIGABRT, "was killed by SIGABRT, as jq does when memory runs out")],
+    [(SIGKILL, "was killed by SIGKILL"), (SIGABRT, ABORTED)],
 )
 def test_a_finally_step_that_began_is_not_run_again_and_leaves_its_sentence(stage, exit_status, how):
     claim = stage.claim(has_finally=True)
@@ -295,7 +296,7 @@ def test_a_finally_step_whose_worker_dies_is_not_run_again_and_says_so(stage, te
 
     job = stage.job(claim)
     assert len(stage.workers.taken) == 2
-    assert texts_of(job)[1] == ("the finally_step's process was killed by SIGABRT, as jq does when memory runs out")
+    assert texts_of(job)[1] == f"the finally_step's process {ABORTED}"
     assert job.result["first"] == {"n": 41}
 
 
