@@ -28,6 +28,9 @@ def change_of(
 
 
 def as_made(change: Change, answer: Mapping[str, Any]) -> Change:
-    """The same with the id of what was made, which an answer has first."""
+    """The same with the id of what was made, which an answer has first; what was named by its id gets its path."""
     id = next((value for name, value in answer.items() if name.endswith("_id")), None)
-    return change if id == change.target else replace(change, result_id=id)
+    path = answer.get("path")
+    if id != change.target:
+        return replace(change, result_id=id)
+    return change if path is None else replace(change, target=path, result_id=id)

@@ -42,7 +42,7 @@ def _audit(client: AuditClient, options: argparse.Namespace) -> None:
     if options.json:
         print_json(rows)
         return
-    head = ("TIME", "WHO", "ROLE", "ACTION", "WHAT", "MADE", "FROM")
+    head = ("TIME", "WHO", "ROLE", "ACTION", "WHAT", "ID", "FROM")
     print_table(
         head,
         [

@@ -79,12 +79,12 @@ class FolderSchedules:
 
     def pause(self, id: str) -> Object:
         schedule = self._engine.pause_schedule(id)
-        record(self._engine, "pause_schedule", id)
+        record(self._engine, "pause_schedule", schedule.path, id)
         return schedule_json(schedule, self._zone)
 
     def resume(self, id: str) -> Object:
         schedule = self._engine.resume_schedule(id)
-        record(self._engine, "resume_schedule", id)
+        record(self._engine, "resume_schedule", schedule.path, id)
         return schedule_json(schedule, self._zone)
 
     def delete(self, id: str) -> None:

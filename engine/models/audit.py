@@ -43,7 +43,7 @@ class Change:
     target: str | None = None
     """What was named: a path, an id, a name or filters."""
     result_id: str | None = None
-    """What was made: a job, a schedule, a key."""
+    """What was made, or what `target` means: a job, a schedule, a key."""
     address: str | None = None
 
 

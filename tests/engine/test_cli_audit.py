@@ -44,7 +44,7 @@ def test_the_audit_is_a_table_newest_first(audit):
     head, launch, key = (line.split() for line in audit().splitlines())
 
     me = f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
-    assert head == ["TIME", "WHO", "ROLE", "ACTION", "WHAT", "MADE", "FROM"]
+    assert head == ["TIME", "WHO", "ROLE", "ACTION", "WHAT", "ID", "FROM"]
     assert launch[2:6] == [me, "admin", "launch_job", "quick.yml"]
     assert key[2:6] == [me, "admin", "create_key", "ada"]
 

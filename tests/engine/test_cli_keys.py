@@ -213,8 +213,8 @@ def test_what_is_changed_here_is_written_down_under_the_name_of_who_is_logged_in
     assert {row.actor for row in written} == {f"cli:{pwd.getpwuid(os.getuid()).pw_name}"}
     assert [(row.action, row.target, row.result_id) for row in written] == [
         ("create_schedule", "quick.yml", schedule),
-        ("pause_schedule", schedule, None),
-        ("resume_schedule", schedule, None),
+        ("pause_schedule", "quick.yml", schedule),
+        ("resume_schedule", "quick.yml", schedule),
         ("delete_schedule", schedule, None),
         ("launch_job", "quick.yml", job["id"]),
         ("delete_job", job["id"], None),

@@ -56,7 +56,7 @@ class AuditRow(Shown):
     target: str | None
     """What was named: a path, an id, a name or filters."""
     result_id: str | None
-    """What was made: a job, a schedule, a key."""
+    """What was made, or what `target` means: a job, a schedule, a key."""
     address: str | None
 
 
