@@ -119,11 +119,9 @@ class HeldRow:
         again, self._is_uncertain = self._is_uncertain, True
         now = self._clock.now()
         first_line, lock = self.lines + 1, self._claim.lock
-        # An answer that was lost may have claimed a job already: then nobody asks for another one.
-        next_owner = None if again else self._next_owner()
         finish = self._jobs.finish(
             *self._key, outcome, self._events, now,
-            lock=lock, first_line=first_line, again=again, next_for=next_owner, lease_until=now + LEASE,
+            lock=lock, first_line=first_line, again=again, next_for=self._next_owner(), lease_until=now + LEASE,
         )  # fmt: skip
         if finish.is_ours:
             self.next = finish.next

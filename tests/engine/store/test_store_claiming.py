@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 
 import pytest
 from traced import traced
 
 from engine.errors import JobNotFound
 from engine.models.job import Outcome, Owner, Reason, State, Status
+from engine.store import recording
 from engine.store.jobs import JobStore
 
 NOW = datetime(2024, 5, 23, tzinfo=UTC)
@@ -132,6 +135,31 @@ def test_who_has_lost_a_job_gets_none_for_its_end(bench, jobs):
 
     assert (finish.is_ours, finish.next) == (False, None)
     assert jobs.get(pending).state is State.PENDING
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_an_end_that_is_written_again_claims_a_job_if_it_is_the_first_to_be_committed(
+    database, bench, jobs, is_committed
+):
+    """Nobody knows what became of the first one when its connection was lost: it may be committing still."""
+    claim, pending = bench.start(), [bench.queue(), bench.queue()]
+    end = (claim.id, claim.owner, claim.epoch, Outcome(Status.SUCCESS), [], bench.now)
+    claiming = {"next_for": OTHER, "lease_until": bench.now + bench.lease}
+    found = []
+    again = Thread(target=lambda: found.append(jobs.finish(*end, first_line=1, again=True, **claiming)), daemon=True)
+
+    with suppress(InterruptedError), database.write() as connection:
+        assert recording.finish(connection, *end, first_line=1, again=False, lock=None, **claiming).next
+        again.start()
+        again.join(0.1)
+        assert again.is_alive()
+        if not is_committed:
+            raise InterruptedError
+    again.join(20)
+
+    [finish] = found
+    assert (finish.is_ours, finish.next is None) == (not is_committed, is_committed)
+    assert sorted(jobs.get(id).state for id in pending) == [State.PENDING, State.RUNNING]
 
 
 def test_cancelling_a_pending_job_ends_it_and_frees_its_flow(bench, jobs):

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from engine.errors import DatabaseBusy, DatabaseDown
-from engine.models.job import NewJob, Outcome, Owner, Reason, State, Status, StepStatus
+from engine.models.job import Outcome, Reason, State, Status, StepStatus
 
 BUSY = DatabaseBusy("The database is busy.")
 ALWAYS = 1000
@@ -177,18 +177,6 @@ def test_a_finish_that_was_written_and_answered_with_an_error_is_a_finish(stage,
     job = stage.job(claim)
     assert (outcome.status, outcome.reason, texts_of(outcome)) == (Status.FAILED, "step_error", ["no answer"])
     assert (job.status, job.reason, texts_of(job)) == (Status.FAILED, "step_error", ["no answer"])
-
-
-def test_a_finish_that_is_tried_again_claims_no_second_job(stage):
-    claim = stage.claim()
-    now = stage.clock.now()
-    for id in ("1", "2"):
-        stage.jobs.insert(NewJob(id=id, path="g.yml", name="g", revision=claim.revision), now)
-    stage.watched.late_failures["finish"] = [BUSY]
-
-    stage.supervise(claim, lambda peer: peer.end(), next_owner=Owner("me", "host"))
-
-    assert [stage.jobs.get(id).state for id in ("1", "2")] == [State.RUNNING, State.PENDING]
 
 
 def test_a_finish_that_was_not_written_is_none_when_another_has_closed_the_job(stage):
