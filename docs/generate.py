@@ -39,7 +39,7 @@ def pages() -> dict[str, str]:
     return {
         **{
             f"{name}.md": runpy.run_path(str(FOLDER.parent / f"{name}_page.py"))["page"]()
-            for name in ("api", "commands")
+            for name in ("api", "commands", "flows")
         },
         "steps.md": "".join(_steps()),
         "settings.md": "".join(_settings()),

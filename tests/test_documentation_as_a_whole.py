@@ -106,6 +106,19 @@ def test_every_step_type_is_in_the_reference() -> None:
     assert [name for name in step_types() if f"\n## {name}\n" not in REFERENCE] == []
 
 
+def test_every_key_of_a_flow_is_in_the_reference_with_what_it_is() -> None:
+    from engine.checking.schema import flow_schema
+    from engine.checking.structure import KEYS
+
+    page = (DOCS / "reference" / "flows.md").read_text()
+    rows = re.findall(r"^\| `([^`]+)` \| (\S.*) \| .* \| \S.*\. \|$", page, re.MULTILINE)
+    inputs = flow_schema()["properties"]["inputs"]["items"]["properties"]
+
+    assert {key for key, _ in rows} == {*KEYS, *(f"inputs[].{key}" for key in inputs)}
+    assert dict(rows)["cron"] == "text"
+    assert "autostart" in next(line for line in page.splitlines() if "| `cron` |" in line)
+
+
 def test_every_error_code_is_in_the_reference() -> None:
     import engine.errors
 

@@ -53,7 +53,7 @@ def _of_flow() -> Schema:
             "minLength": 1,
             "description": "What the flow is called; its file's name if absent.",
         },
-        "description": {"type": ["string", "null"], "description": "For readers; nothing is done with it."},
+        "description": {"type": ["string", "null"], "description": "For readers: lists of documents show it."},
         "inputs": schema_of_declarations(),
         "max_concurrent": {
             "anyOf": [{"type": "integer", "minimum": 1, "maximum": 1000}, {"const": "unlimited"}],
@@ -68,10 +68,16 @@ def _of_flow() -> Schema:
         },
         "finally_step": {
             "type": ["string", "null"],
-            "description": "The step that is run at the end, however the flow ended.",
+            "description": "The name of the step that is run at the end, however the flow ended.",
         },
-        "cron": {"description": "Of the older form: when `/api/flows/add` runs it, if nothing else is asked."},
-        "every_seconds": {"description": "Of the older form: how often `/api/flows/add` runs it."},
+        "cron": {
+            "description": "When the flow is run: five fields such as `0 6 * * mon-fri`, or a word such as `@hourly`. "
+            "By itself it schedules nothing: `autostart` in config.yml and `/api/flows/add` take it where they "
+            "are given no times."
+        },
+        "every_seconds": {
+            "description": "How many seconds there are from one run to the next: taken as `cron` is, in place of it."
+        },
     }
 
 
