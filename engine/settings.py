@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -15,6 +16,8 @@ from engine.errors import SettingInvalid, StorageDown
 
 DEFAULT_TOKEN = "default_token"
 """Accepted from the loopback interface only."""
+
+log = logging.getLogger("octoflow")
 
 
 def _setting(
@@ -119,6 +122,10 @@ def _file(text: str) -> Path:
 
 def _under_data(name: str) -> Any:
     return _setting(None, f"`{name}` of the data folder by default.", _path)
+
+
+_PLACES = ("data_path", "log_path", "flows_path", "templates_path", "secrets_path", "config_file")
+"""Settings that name a folder or a file which is looked at where it is."""
 
 
 def _variable_of(setting: Field[Any], environment: Mapping[str, str]) -> str | None:
@@ -305,8 +312,18 @@ class Settings:
         """Where processes that share one database file leave their locks."""
         return self.jobs_db_path.parent / ".octoflow"
 
+    @property
+    def missing(self) -> dict[str, Path]:
+        """The places that the environment names and that are not there, each by the variable."""
+        named = {variable: getattr(self, name) for name, variable in self.variables().items() if name in _PLACES}
+        return {variable: place for variable, place in named.items() if not os.path.exists(place)}
+
     def make_folders(self) -> None:
-        """Make the folders that are missing; StorageDown names one that cannot be made and that jobs need."""
+        """Make the folders that are missing; StorageDown names one that cannot be made and that jobs need.
+
+        Those that the environment names are told of: whoever names a folder has mostly made it, or has mistyped it.
+        """
+        missing = self.missing
         for folder in (self.data_path, self.flows_path, self.templates_path, self.run_path / "owners"):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -314,3 +331,6 @@ class Settings:
                 raise StorageDown(f"The folder {folder} cannot be made: {error.strerror}.") from error
         with suppress(OSError):  # The log says itself that it cannot be written, and nobody waits for it.
             self.log_path.mkdir(parents=True, exist_ok=True)
+        for variable, folder in missing.items():
+            if folder.is_dir():
+                log.warning("%s: the folder %s was not there; it is made new, and empty.", variable, folder)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from engine.cli.opening import moment, open_engine
+from engine.cli.opening import moment, visit_engine
 from engine.cli.service import Object, Service, named_service
 from engine.models.access_view import audit_json
 from engine.models.audit import Action, AuditFilter
@@ -34,7 +34,7 @@ class FolderAudit:
     """The audit of the data folder."""
 
     def __init__(self) -> None:
-        self._engine = open_engine(workers=0)
+        self._engine = visit_engine()
 
     def find(self, filters: Mapping[str, str], limit: int) -> list[Object]:
         asked = AuditFilter(

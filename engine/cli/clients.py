@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
 from engine.cli.auditing import change_here, record
-from engine.cli.opening import below, moment, open_engine
+from engine.cli.opening import below, moment, visit_engine
 from engine.cli.service import Object, Service, is_id, named_service
 from engine.errors import JobNotFound
 from engine.models.job import JobFilter, Source, State, Status
@@ -57,7 +57,7 @@ class FolderClient:
     """The jobs of the data folder; whichever service runs them hears of a cancel through its row."""
 
     def __init__(self) -> None:
-        self._engine = open_engine(workers=0)
+        self._engine = visit_engine()
         self._zone = self._engine.settings.timezone
 
     def launch(self, body: Object, key: str | None, wait_seconds: int) -> Object:

@@ -9,7 +9,7 @@ from posixpath import normpath
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from engine.cli.opening import below, open_engine
+from engine.cli.opening import below, visit_engine
 from engine.cli.service import Object, Service, named_service
 from engine.errors import FlowNotFound
 from engine.models.document import DocumentFilter
@@ -39,7 +39,7 @@ class FolderDocuments:
     """The documents below FLOWS_PATH."""
 
     def __init__(self) -> None:
-        self._engine = open_engine(workers=0)
+        self._engine = visit_engine()
         self._zone = self._engine.settings.timezone
 
     def find(self, q: str | None, glob: str | None, limit: int) -> list[Object]:

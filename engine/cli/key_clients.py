@@ -9,7 +9,7 @@ import re
 from typing import Protocol
 
 from engine.cli.auditing import record
-from engine.cli.opening import open_engine
+from engine.cli.opening import visit_engine
 from engine.cli.service import Object, Service, named_service
 from engine.errors import KeyNotFound
 from engine.models.access import ApiKey
@@ -45,7 +45,7 @@ class FolderKeys:
     """The keys of the data folder; services take note of what is revoked here within seconds."""
 
     def __init__(self) -> None:
-        self._engine = open_engine(workers=0)
+        self._engine = visit_engine()
 
     def create(self, fields: Object) -> Object:
         from engine.models.requests import CreateKey

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import RequestInvalid
+from engine.errors import RequestInvalid, StorageDown
 from engine.models.times import parse_time
 from engine.settings import Settings
 
@@ -18,12 +18,27 @@ if TYPE_CHECKING:
     from engine.orchestrator import Orchestrator
 
 
-def open_engine(workers: int | None = None) -> Orchestrator:
-    """The engine that the environment describes, with so many workers; its caller closes it."""
+def open_engine() -> Orchestrator:
+    """The engine that the environment describes; its caller closes it."""
+    from engine.orchestrator import Orchestrator
+
+    return Orchestrator.from_environment()
+
+
+def visit_engine() -> Orchestrator:
+    """The same over a data folder that is there, without workers; StorageDown where it is not.
+
+    Who looks at a folder that is mistyped is told so, and leaves no new one behind.
+    """
     from engine.orchestrator import Orchestrator
 
     settings = Settings.from_environment()
-    return Orchestrator(settings if workers is None else replace(settings, flow_max_workers=workers))
+    has_jobs = settings.sqlalchemy_database_uri is not None or settings.jobs_db_path.exists()
+    if not has_jobs and not settings.data_path.is_dir():
+        raise StorageDown(f"There is no data folder at {settings.data_path} (DATA_PATH).")
+    if "FLOWS_PATH" in settings.missing:
+        raise StorageDown(f"There is no folder of flows at {settings.flows_path} (FLOWS_PATH).")
+    return Orchestrator(replace(settings, flow_max_workers=0))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.cli.auditing import change_here
-from engine.cli.opening import below, logged, open_engine
+from engine.cli.opening import below, logged, visit_engine
 from engine.cli.terminal import say
 from engine.cli.verbs import as_typed, finite
 from engine.errors import RequestInvalid
@@ -40,7 +40,7 @@ def add(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     data = read_data(options.data)
-    engine = open_engine(workers=0)
+    engine = visit_engine()
     path = below(engine.settings.flows_path, options.flow)
     previous = {
         number: signal.signal(number, lambda *_: engine.stop_running("cancelled"))

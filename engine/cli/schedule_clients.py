@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from engine.cli.auditing import record
-from engine.cli.opening import below, open_engine
+from engine.cli.opening import below, visit_engine
 from engine.cli.service import Object, Service, is_id, named_service
 from engine.errors import ScheduleNotFound
 from engine.models.schedule import ScheduleFilter
@@ -56,7 +56,7 @@ class FolderSchedules:
     """The schedules of the data folder; a service that runs on it sees them at its next tick."""
 
     def __init__(self) -> None:
-        self._engine = open_engine(workers=0)
+        self._engine = visit_engine()
         self._zone = self._engine.settings.timezone
 
     def find(self, path: str | None, limit: int) -> list[Object]:

@@ -9,6 +9,7 @@ import sys
 from errno import EADDRNOTAVAIL
 from typing import TYPE_CHECKING
 
+from engine import service_log
 from engine.errors import SettingInvalid
 from engine.settings import Settings, set_in_environment
 
@@ -27,6 +28,7 @@ def add(commands: Commands) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     settings = Settings.from_environment()
+    service_log.begin(settings)
     settings.make_folders()
     _must_be_free(settings.api_host, settings.api_port)
     if options.tick:

@@ -59,6 +59,12 @@ class AccessVerbs(KeyVerbs, AuditVerbs):
     def _warn_of_open_doors(self) -> None:
         self._warn_of_short_token()
         self._warn_of_open_secrets()
+        self._warn_of_missing_files()
+
+    def _warn_of_missing_files(self) -> None:
+        missing = self.settings.missing
+        for variable in {"SECRETS_PATH", "CONFIG_FILE"} & missing.keys():
+            log.warning("%s: there is no file %s.", variable, missing[variable])
 
     def _warn_of_open_secrets(self) -> None:
         path = self.settings.secrets_path

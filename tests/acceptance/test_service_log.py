@@ -69,6 +69,19 @@ def by_process(line):
     return line["pid"]
 
 
+def test_places_that_were_named_and_are_not_there_are_told_of(data, tmp_path, start):
+    service = start(FLOWS_PATH=str(tmp_path / "flosw"), SECRETS_PATH=str(tmp_path / "nope.yml"))
+    until(lambda: "has started" in service.text(), 30, service.text)
+    service.stop()
+
+    told = [line["message"] for line in read(log_file(data).read_text()) if line["level"] == "WARNING"]
+    assert told == [
+        f"FLOWS_PATH: the folder {tmp_path}/flosw was not there; it is made new, and empty.",
+        f"SECRETS_PATH: there is no file {tmp_path}/nope.yml.",
+    ]
+    assert all(sentence in service.text() for sentence in told)
+
+
 def test_all_that_a_service_says_is_json_and_tells_what_an_operator_needs(data, start):
     flow(data, "quick.yml", QUICK)
     service = start(LOG_LEVEL="DEBUG", TIMEZONE="Asia/Tokyo")

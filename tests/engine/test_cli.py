@@ -116,6 +116,40 @@ def test_a_flow_may_be_named_by_its_whole_path(data):
     assert cli.main(["run", str(data / "flows" / "quick.yml")]) == 0
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["documents", "list"],
+        ["jobs", "list"],
+        ["schedules", "list"],
+        ["keys", "list"],
+        ["audit"],
+        ["forecast"],
+        ["run", "quick.yml"],
+    ],
+)
+@pytest.mark.parametrize(
+    ("variable", "sentence"),
+    [("DATA_PATH", "There is no data folder at {} (DATA_PATH)"), ("FLOWS_PATH", "There is no folder of flows at {}")],
+)
+def test_who_looks_at_a_folder_that_is_not_there_leaves_none_behind(
+    data, tmp_path, monkeypatch, capsys, command, variable, sentence
+):
+    monkeypatch.setenv(variable, "typo")
+
+    assert cli.main(command) == 1
+
+    assert capsys.readouterr().err.startswith(f"octoflow: {sentence.format(tmp_path / 'typo')}")
+    assert not (tmp_path / "typo").exists()
+
+
+def test_no_data_folder_is_needed_where_the_database_is_elsewhere(data, monkeypatch, capsys):
+    monkeypatch.setenv("JOBS_DB_PATH", str(data / "jobs.sqlite"))
+    monkeypatch.setenv("DATA_PATH", "new")
+
+    assert cli.main(["jobs", "list"]) == 0
+
+
 @pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "", "\x1b[2J"])
 def test_a_name_that_no_file_can_have_is_one_sentence(data, capsys, name):
     assert cli.main(["run", name]) == 1

@@ -14,7 +14,7 @@ from flows import QUICK
 from shells import data_folder, octoflow, refused_octoflow
 
 from engine import cli
-from engine.cli.opening import open_engine
+from engine.cli.opening import visit_engine
 from engine.models.access import ApiKey, Role
 from engine.models.access_view import key_json
 from engine.models.audit import AuditFilter
@@ -38,7 +38,7 @@ def refused(capsys, *arguments):
 
 def changes():
     """The audit, oldest first."""
-    engine = open_engine(workers=0)
+    engine = visit_engine()
     try:
         return [row.change for row in reversed(engine.audit(AuditFilter(limit=500)))]
     finally:
@@ -54,7 +54,7 @@ def test_the_token_of_a_new_key_is_all_that_goes_to_standard_output(data, capsys
 
     printed = capsys.readouterr()
     assert printed.err == "The key ci (operator) is made. This is its token, which is not shown again:\n"
-    engine = open_engine(workers=0)
+    engine = visit_engine()
     opened = engine.is_allowed(printed.out.strip(), lambda: False)
     engine.close()
     assert (opened.name, opened.role, opened.flows) == ("ci", Role.OPERATOR, None)
@@ -201,7 +201,7 @@ def test_what_is_changed_here_is_written_down_under_the_name_of_who_is_logged_in
     octoflow(capsys, "run", "quick.yml")
     (job,) = json.loads(octoflow(capsys, "jobs", "list", "--json"))
     octoflow(capsys, "jobs", "delete", job["id"])
-    waiting = open_engine(workers=0)
+    waiting = visit_engine()
     other = waiting.launch("quick.yml")
     waiting.close()
     octoflow(capsys, "jobs", "cancel", other)

@@ -368,6 +368,18 @@ def test_secrets_that_every_user_can_read_are_warned_of(make, data, caplog, mode
     assert len(found) == warnings
 
 
+@pytest.mark.parametrize("variable", ["SECRETS_PATH", "CONFIG_FILE"])
+def test_a_file_that_the_environment_names_and_that_is_not_there_is_warned_of(
+    make, data, monkeypatch, caplog, variable
+):
+    monkeypatch.setenv(variable, str(data / "nope.yml"))
+
+    with caplog.at_level(logging.WARNING):
+        make(**{variable.lower(): data / "nope.yml"}).start()
+
+    assert f"{variable}: there is no file {data}/nope.yml." in [record.getMessage() for record in caplog.records]
+
+
 # The first admin's token
 
 

@@ -156,6 +156,20 @@ def test_folders_are_made_and_made_again(tmp_path):
     assert made == {"flows", "templates", "logs", ".octoflow", ".octoflow/owners"}
 
 
+def test_a_new_folder_that_the_environment_names_is_told_of_once(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("DATA_PATH", str(tmp_path))
+    monkeypatch.setenv("FLOWS_PATH", str(tmp_path / "flosw"))
+    monkeypatch.setenv("SECRETS_PATH", str(tmp_path / "secrets.yml"))
+    settings = Settings.from_environment()
+
+    settings.make_folders()
+    settings.make_folders()
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"FLOWS_PATH: the folder {tmp_path}/flosw was not there; it is made new, and empty."
+    ]
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
 
