@@ -8,22 +8,18 @@ from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_args
 
+from engine.models.expectations import EMPTY, TYPES, expectation
 from engine.models.job import Json
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 Place = tuple[str | int, ...]
 
 MOST = 200
 """So many errors of one step are looked at."""
-
-WANTED = {
-    "string_type": "text", "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
-    "bool_type": "true or false", "list_type": "a list", "dict_type": "an object", "model_type": "an object",
-    "model_attributes_type": "an object", "none_required": "null", "tuple_type": "a list",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,23 +117,15 @@ def _finding(detail: ErrorDetails, place: Place, branch: Place | None, value: Js
             given = str(context["tag"])
             hint = near(given, _types()) or f"types: {', '.join(_types())}"
             return Finding((*place, "type"), "unknown_type", f"{given!r} is not a step type", hint)
-        case "string_too_short" if context.get("min_length") == 1:
-            return Finding(place, "empty", f"{name} must not be empty", branch=branch)
-        case "literal_error" | "enum":
-            return Finding(place, "wrong_value", f"{name} must be {context['expected']}", branch=branch)
-        case kind if kind in WANTED:
-            wrong = _wrong_type(place, branch, [WANTED[kind]], kind_of(value))
+        case kind if kind in TYPES:
+            wrong = _wrong_type(place, branch, [TYPES[kind]], kind_of(value))
             is_options = isinstance(step, dict) and place == (step.get("type"),)
             return replace(wrong, hint=_options_hint(place[0], value)) if is_options else wrong
         case "value_error":
             return Finding(place, "wrong_value", f"{name}: {context.get('error', detail['msg'])}", branch=branch)
-    message = detail["msg"]
-    said = (
-        f"must {message.removeprefix('Input should ')}"
-        if message.startswith("Input should ")
-        else f"is wrong: {message}"
-    )
-    return Finding(place, "wrong_value", f"{name} {said}", branch=branch)
+    field = _fields_here(place, step).get(str(place[-1]))
+    said = expectation(detail["type"], context, value, field) or f"is wrong: {detail['msg']}"
+    return Finding(place, "empty" if said == EMPTY else "wrong_value", f"{name} {said}", branch=branch)
 
 
 def _wrong_type(place: Place, branch: Place | None, wanted: list[str], given: str) -> Finding:
@@ -198,12 +186,12 @@ def _options_hint(kind: Any, given: Json) -> str | None:
 def _known_hint(place: Place, step: Json) -> str | None:
     if place[-1] == "<<":
         return "YAML 1.2 has no merge keys: write the keys out"
-    known = _known_keys(place, step)
+    known = list(_fields_here(place, step))
     return near(str(place[-1]), known) or (f"known here: {', '.join(sorted(known))}" if known else None)
 
 
-def _known_keys(place: Place, step: Json) -> list[str]:
-    """The keys that may stand where this one does; empty when that cannot be told."""
+def _fields_here(place: Place, step: Json) -> dict[str, FieldInfo | None]:
+    """The keys that may stand where this one does, with what is known of them; empty when that cannot be told."""
     kind, inner, value = "", place, step
     for depth, part in enumerate(place):
         if isinstance(value, dict) and value.get("type") in _types():
@@ -212,13 +200,13 @@ def _known_keys(place: Place, step: Json) -> list[str]:
     if len(inner) == 1:
         from engine.steps import CommonKeys
 
-        return [*CommonKeys.model_fields, "type", kind]
+        return {**CommonKeys.model_fields, kind: None}
     model: type[BaseModel] | None = _options(kind)
     for part in inner[1:-1]:
         if model is not None and isinstance(part, str):
             field = model.model_fields.get(part)
             model = _model_in(field.annotation) if field else None
-    return list(model.model_fields) if model else []
+    return dict(model.model_fields) if model else {}
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

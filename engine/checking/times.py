@@ -8,6 +8,7 @@ from typing import Any
 from engine.checking.notes import Notes
 from engine.checking.options import kind_of
 from engine.models.cron import read_cron
+from engine.models.expectations import number_within
 from engine.models.inputs import Kind, is_of
 from engine.models.schedule import MAX_EVERY_SECONDS
 
@@ -28,8 +29,7 @@ def _faults(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "cron", fault
     seconds = given.get("every_seconds", 1)
     if not is_of(seconds, Kind.INTEGER) or not 1 <= seconds <= MAX_EVERY_SECONDS:
-        what = seconds if is_of(seconds, Kind.NUMBER) else kind_of(seconds)
-        yield "every_seconds", f"must be a whole number from 1 to {MAX_EVERY_SECONDS}, not {what}"
+        yield "every_seconds", number_within(1, MAX_EVERY_SECONDS, seconds)
     if len(given) > 1:
         yield "every_seconds", "cannot be given together with `cron`"
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, ValidationError, field_validator
 
 from engine.errors import RequestInvalid
 from engine.models.access import Role, problems_of_key
+from engine.models.expectations import expectation
 from engine.models.schedule import MAX_EVERY_SECONDS, Misfire, Overlap
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
 
 SHOWN = 20
 """How many problems an answer lists; a body can have a million."""
@@ -51,7 +56,7 @@ class RequestBody(BaseModel):
         try:
             body = cls.model_validate({name: item for name, item in value.items() if name in known})
         except ValidationError as error:
-            wrong = [{"field": _place(e["loc"]), "message": _sentence(e["type"], e["msg"])} for e in error.errors()]
+            wrong = [{"field": _place(e["loc"]), "message": _sentence(e, known)} for e in error.errors()]
             raise _invalid(wrong + problems) from error
         problems += [{"field": field, "message": message} for field, message in body.conflicts()]
         if problems:
@@ -180,7 +185,8 @@ class AddFlow(RequestBody):
             try:
                 ZoneInfo(name)
             except (KeyError, ValueError, OSError) as error:
-                raise ValueError("is not a time zone of the tz database, such as UTC or Europe/Berlin") from error
+                wanted = "must be a time zone of the tz database, such as UTC or Europe/Berlin"
+                raise ValueError(f"{wanted}, not {name!r}") from error
         return name
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
@@ -257,14 +263,12 @@ def _place(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location)
 
 
-def _sentence(kind: str, message: str) -> str:
+def _sentence(error: ErrorDetails, known: Mapping[str, FieldInfo]) -> str:
     """What is expected, to be read after the field's name."""
+    kind, message = error["type"], error["msg"]
     if kind == "missing":
         return "is required"
-    if kind == "string_unicode":
-        return "must be text that UTF-8 can carry"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
-    for subject in ("Input", "String", "List", "Dictionary", "Value"):
-        message = message.removeprefix(f"{subject} should ")
-    return f"must {message}"
+    field = known.get(str(error["loc"][0])) if len(error["loc"]) == 1 else None
+    return expectation(kind, error.get("ctx", {}), error["input"], field) or f"is wrong: {message}"

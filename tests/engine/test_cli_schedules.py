@@ -148,7 +148,7 @@ def test_a_forecast_that_is_cut_says_how_to_see_the_rest(data, capsys, arguments
         (["add", "quick.yml", "--cron", "61 * * * *"], "61"),
         (["add", "quick.yml", "--cron", "0 0 30 2 *"], "never due"),
         (["add", "quick.yml", "--every", "0"], "octoflow: --every must be"),
-        (["add", "quick.yml", "--every", "60", "--timezone", "Mars/Phobos"], "is not a time zone"),
+        (["add", "quick.yml", "--every", "60", "--timezone", "Mars/Phobos"], "Europe/Berlin, not 'Mars/Phobos'"),
         (["add", "quick.yml", "--every", "60", "--data", "{"], "--data is not JSON"),
         (["add", "nothing.yml", "--every", "60"], "There is no flow 'nothing.yml'"),
         (["show", "nothing"], "There is no schedule 'nothing'"),

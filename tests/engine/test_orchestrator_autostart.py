@@ -189,7 +189,7 @@ def test_a_broken_entry_is_told_keeps_its_schedule_and_stops_no_other(engine, co
         "config.yml, line 6",
         "config.yml, line 3",
     ]
-    assert "`every_seconds` must be greater than or equal to 1" in problems[0]
+    assert "`every_seconds` must be a whole number from 1 to 31 536 000, not 0" in problems[0]
     assert "'gone.yml' is not in FLOWS_PATH" in problems[1]
     assert "other.yml has no schedule: give cron or every_seconds" in problems[2]
     assert "61" in problems[3]
@@ -224,7 +224,7 @@ def test_a_flow_whose_own_times_are_wrong_is_told(engine, config, data):
     both, word = engine.reconcile()
 
     assert "both.yml: `every_seconds` cannot be given together with `cron`" in both
-    assert "word.yml: `every_seconds` must be a valid integer" in word
+    assert "word.yml: `every_seconds` must be a whole number from 1" in word
 
 
 def test_an_entry_twice_is_told_and_made_once(engine, config):

@@ -165,7 +165,7 @@ SWITCH = "  switch: {data_key: x, cases: [{when: x, "
             "not a known key",
             "did you mean 'method'?",
         ),
-        ("name: a\n  type: rest\n  rest: {uri: x, method: FETCH}", "rest.method", "must be 'GET'", None),
+        ("name: a\n  type: rest\n  rest: {uri: x, method: FETCH}", "rest.method", "or 'OPTIONS', not 'FETCH'", None),
         ("name: a\n  type: rest\n  rest: {uri: x, headers: [1]}", "rest.headers", "must be an object", None),
         (
             "name: a\n  type: rest\n  rest: {uri: x, verify: 'no'}",
@@ -180,6 +180,24 @@ SWITCH = "  switch: {data_key: x, cases: [{when: x, "
             "did you mean 'secret'?",
         ),
         ("name: a\n  type: jq\n  jq: {expression: ''}", "jq.expression", "must not be empty", None),
+        (
+            "name: a\n  type: switch\n  switch: {data_key: x, cases: []}",
+            "switch.cases",
+            "switch.cases must not be empty",
+            None,
+        ),
+        (
+            "name: a\n  type: flow_loop\n  flow_loop: {path: a.yml, data_key: x, max_workers: 0}",
+            "flow_loop.max_workers",
+            "must be a whole number from 1 to 64, not 0",
+            None,
+        ),
+        (
+            "name: a\n  type: rest\n  rest: {uri: x, timeout_seconds: 0}",
+            "rest.timeout_seconds",
+            "must be a number above 0 and at most 86 400, not 0",
+            None,
+        ),
         (
             "name: a\n  type: sleep\n  sleep: {seconds: [1]}",
             "sleep.seconds",

@@ -59,9 +59,9 @@ def test_an_entry_is_a_path_or_an_object(name):
     ("entry", "words"),
     [
         ("{path: a.yml, cron: '@daily', every_seconds: 5}", "a.yml: `every_seconds` cannot be given together"),
-        ("{path: a.yml, every_seconds: 0}", "`every_seconds` must be greater than or equal to 1"),
-        ("{path: a.yml, every_seconds: true}", "`every_seconds` must be a valid integer"),
-        ("{path: a.yml, cron: '@daily', timezone: Mars}", "`timezone` is not a time zone"),
+        ("{path: a.yml, every_seconds: 0}", "`every_seconds` must be a whole number from 1 to 31 536 000, not 0"),
+        ("{path: a.yml, every_seconds: true}", "`every_seconds` must be a whole number from 1 to 31 536 000, not true"),
+        ("{path: a.yml, cron: '@daily', timezone: Mars}", "such as UTC or Europe/Berlin, not 'Mars'"),
         ("{path: a.yml, cron: '@daily', corn: 1}", "`corn` is not known here (known: path, cron"),
         ("{path: a.yml, cron: '@daily', overlap: both}", "`overlap` must be 'skip' or 'queue'"),
     ],
