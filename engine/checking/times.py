@@ -20,7 +20,7 @@ def check_times(notes: Notes) -> None:
     value = notes.marked.value if notes.marked else None
     given = {key: value[key] for key in KEYS if value.get(key) is not None} if isinstance(value, dict) else {}
     for key, fault in _faults(given):
-        hint = "the flow can be launched, and not be scheduled by times of its own"
+        hint = "no schedule can be made of it; a launch does not read it"
         notes.add("wrong_schedule", f"{key} {fault}", (key,), hint, "warning")
 
 

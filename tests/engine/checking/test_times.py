@@ -38,7 +38,7 @@ def test_wrong_times_are_warned_of_with_their_place(checker, times, path, messag
     assert (problem.code, problem.severity, problem.path, problem.column) == ("wrong_schedule", "warning", path, 1)
     assert problem.line == 2
     assert message in problem.message
-    assert "can be launched" in (problem.hint or "")
+    assert "a launch does not read it" in (problem.hint or "")
 
 
 def test_they_are_told_among_all_other_problems(checker):
