@@ -108,13 +108,13 @@ class JobStore:
         epoch: int,
         events: Sequence[Event],
         *,
-        first_line: int | None = None,
+        first_line: int,
         again: bool = False,
     ) -> bool:
         """Write the events if this owner still holds the job; False when it does not.
 
-        Log lines are numbered from `first_line`, by default after the last one. When it is given, the same batch
-        may be written again after an error without being there twice; `again` says that a part of it may be there.
+        Log lines are numbered from `first_line`, so that the same batch may be written again after an error without
+        being there twice; `again` says that a part of it may be there.
         """
         return self._database.change(lambda c: recording.record(c, id, owner_id, epoch, events, first_line, again))
 
@@ -128,7 +128,7 @@ class JobStore:
         now: datetime,
         *,
         lock: str | None = None,
-        first_line: int | None = None,
+        first_line: int,
         again: bool = False,
         next_for: Owner | None = None,
         lease_until: datetime | None = None,
@@ -178,10 +178,6 @@ class JobStore:
     def get(self, id: str) -> Job:
         """The job with its data, result and errors; JobNotFound."""
         return self._database.ask(lambda c: job_rows.get_job(c, id))
-
-    def steps(self, id: str) -> list[StepRow]:
-        """Every step run that was recorded, in the order they began."""
-        return self._database.ask(lambda c: job_rows.get_steps(c, id))
 
     def get_with_steps(self, id: str) -> tuple[Job, list[StepRow]]:
         """The job and its step runs as they were at one moment; JobNotFound."""

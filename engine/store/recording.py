@@ -12,7 +12,6 @@ from sqlalchemy import Connection, bindparam, update
 from engine.models.job import Event, Finish, LogLine, Outcome, Owner, State, StepEnded, StepStarted, StepStatus
 from engine.store import prepared
 from engine.store.claiming import IS_MINE, MY_STATE_HELD, claim_pending, mine
-from engine.store.job_rows import LAST_LINE
 from engine.store.tables import insert_absent, jobs, logs, steps
 from engine.store.unblocking import hand_over
 
@@ -96,7 +95,7 @@ def record(
     owner_id: str,
     epoch: int,
     events: Sequence[Event],
-    first_line: int | None,
+    first_line: int,
     again: bool,
 ) -> bool:
     """Write the events if this owner still holds the job."""
@@ -114,7 +113,7 @@ def finish(
     outcome: Outcome,
     events: Sequence[Event],
     now: datetime,
-    first_line: int | None,
+    first_line: int,
     again: bool,
     lock: str | None,
     next_for: Owner | None = None,
@@ -140,16 +139,15 @@ def finish(
     return Finish(is_ours=True, next=claims[0] if claims else None)
 
 
-def write(connection: Connection, id: str, batch: Batch, first_line: int | None) -> None:
-    """Write the rows. The same batch once more changes nothing, provided that `first_line` is given."""
+def write(connection: Connection, id: str, batch: Batch, first_line: int) -> None:
+    """Write the rows. The same batch once more changes nothing."""
     dialect = connection.dialect.name
     if batch.begun:
         prepared.change_each(connection, insert_absent(steps, dialect), batch.begun)
     if batch.ended:
         prepared.change_each(connection, END_STEP, batch.ended)
     if batch.lines:
-        first = (connection.scalar(LAST_LINE, {"id": id}) or 0) + 1 if first_line is None else first_line
-        numbered = [{**line, "sequence": sequence} for sequence, line in enumerate(batch.lines, first)]
+        numbered = [{**line, "sequence": sequence} for sequence, line in enumerate(batch.lines, first_line)]
         prepared.change_each(connection, insert_absent(logs, dialect), numbered)
 
 

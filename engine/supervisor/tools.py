@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from engine.clock import Clock
 from engine.frames import Channel
 from engine.models.flow import Document
-from engine.models.job import Event, Finish, Job, Json, Outcome, Owner, State, StepRow
+from engine.models.job import Event, Finish, Job, Json, Outcome, Owner, State
 
 Observer = Callable[[Event], None]
 """Hears of each event as it happens, secrets masked."""
@@ -46,7 +46,7 @@ class Jobs(Protocol):
         epoch: int,
         events: Sequence[Event],
         *,
-        first_line: int | None = None,
+        first_line: int,
         again: bool = False,
     ) -> bool: ...
     def finish(
@@ -59,13 +59,12 @@ class Jobs(Protocol):
         now: datetime,
         *,
         lock: str | None = None,
-        first_line: int | None = None,
+        first_line: int,
         again: bool = False,
         next_for: Owner | None = None,
         lease_until: datetime | None = None,
     ) -> Finish: ...
     def get(self, id: str) -> Job: ...
-    def steps(self, id: str) -> list[StepRow]: ...
     def step_outputs(self, id: str) -> list[tuple[str, Json]]: ...
     def last_numbers(self, id: str) -> tuple[int, int]: ...
 

@@ -84,7 +84,7 @@ class Hall:
         return until(lambda: (job := self.jobs.get(job_id)).state is State.FINISHED and job, seconds)
 
     def in_step(self, job_id: str, name: str = "wait") -> Any:
-        return until(lambda: any(step.name == name for step in self.jobs.steps(job_id)))
+        return until(lambda: any(step.name == name for step in self.jobs.get_with_steps(job_id)[1]))
 
     def _tools(self, pool: ChildPool) -> Tools:
         return Tools(

@@ -453,7 +453,7 @@ def test_a_job_that_is_claimed_while_the_executor_closes_is_stopped(hall):
     outcome = executor.supervise(claim)
 
     assert (outcome.status, outcome.reason) == (Status.FAILED, Reason.SHUTDOWN)
-    assert [step.name for step in hall.jobs.steps(claim.id)] == ["tidy"]
+    assert [step.name for step in hall.jobs.get_with_steps(claim.id)[1]] == ["tidy"]
 
 
 def test_the_owner_file_stays_while_a_job_runs_on_after_the_close(hall):
@@ -517,7 +517,10 @@ def test_a_lost_job_is_adopted_and_its_finally_step_run(hall, look_each):
 
     ended = hall.finished(job)
     assert (ended.status, ended.reason) == (Status.FAILED, Reason.WORKER_LOST)
-    assert [(step.name, step.is_finally) for step in hall.jobs.steps(job)] == [("wait", False), ("tidy", True)]
+    assert [(step.name, step.is_finally) for step in hall.jobs.get_with_steps(job)[1]] == [
+        ("wait", False),
+        ("tidy", True),
+    ]
     assert (hall.data / "tidied.txt").read_text().strip() == "f.yml"
 
 
@@ -540,7 +543,7 @@ def test_a_close_waits_for_a_recovery(hall, look_each):
     executor.close()
 
     assert state_of(hall, job) is State.FINISHED
-    assert [str(step.status) for step in hall.jobs.steps(job)] == ["stopped", "success"]
+    assert [str(step.status) for step in hall.jobs.get_with_steps(job)[1]] == ["stopped", "success"]
 
 
 def test_a_job_that_was_lost_here_and_is_adopted_here_is_told_of_like_any_other(hall, look_each, monkeypatch, caplog):
@@ -562,7 +565,7 @@ def test_a_job_that_was_lost_here_and_is_adopted_here_is_told_of_like_any_other(
     executor.close()
 
     assert state_of(hall, job) is State.FINISHED
-    assert [str(step.status) for step in hall.jobs.steps(job)] == ["stopped", "success"]
+    assert [str(step.status) for step in hall.jobs.get_with_steps(job)[1]] == ["stopped", "success"]
     assert "its supervisor failed" not in caplog.text
 
 

@@ -134,12 +134,17 @@ class Bench:
         return claim
 
     def record(self, claim: Claim, *events: Event, first_line: int | None = None) -> bool:
-        return self.jobs.record(claim.id, claim.owner, claim.epoch, events, first_line=first_line)
+        line = first_line or self.next_line(claim)
+        return self.jobs.record(claim.id, claim.owner, claim.epoch, events, first_line=line)
 
     def finish(self, claim: Claim, outcome: Outcome | None = None, *events: Event) -> bool:
         outcome = outcome or Outcome(Status.SUCCESS)
         key = (claim.id, claim.owner, claim.epoch)
-        return self.jobs.finish(*key, outcome, events, self.now, lock=claim.lock).is_ours
+        line = self.next_line(claim)
+        return self.jobs.finish(*key, outcome, events, self.now, lock=claim.lock, first_line=line).is_ours
+
+    def next_line(self, claim: Claim) -> int:
+        return self.jobs.last_numbers(claim.id)[1] + 1
 
     def began(self, number: int = 1, **fields: Any) -> StepStarted:
         return StepStarted(**{"number": number, "name": f"step {number}", "type": "jq", "time": self.now, **fields})

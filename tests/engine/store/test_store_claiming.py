@@ -74,10 +74,12 @@ def test_only_the_holder_of_the_claim_may_write(bench, jobs, owner, epoch):
 
     assert jobs.renew(claim.id, owner, epoch, bench.now) is None
     assert jobs.stop(claim.id, owner, epoch, Reason.TIMEOUT) is False
-    assert jobs.record(claim.id, owner, epoch, [bench.began()]) is False
-    assert not jobs.finish(claim.id, owner, epoch, Outcome(Status.SUCCESS), [bench.began()], bench.now).is_ours
+    assert jobs.record(claim.id, owner, epoch, [bench.began()], first_line=1) is False
+    assert not jobs.finish(
+        claim.id, owner, epoch, Outcome(Status.SUCCESS), [bench.began()], bench.now, first_line=1
+    ).is_ours
     assert jobs.get(claim.id).state is State.RUNNING
-    assert jobs.steps(claim.id) == []
+    assert jobs.get_with_steps(claim.id)[1] == []
 
 
 def test_a_finished_job_cannot_be_renewed(bench, jobs):
@@ -101,7 +103,7 @@ def test_the_end_of_a_job_claims_the_next_one_for_whom_it_is_asked(bench, jobs):
     key = (claim.id, claim.owner, claim.epoch)
     until = bench.later(5) + bench.lease
 
-    finish = jobs.finish(*key, Outcome(Status.SUCCESS), [], bench.now, next_for=OTHER, lease_until=until)
+    finish = jobs.finish(*key, Outcome(Status.SUCCESS), [], bench.now, first_line=1, next_for=OTHER, lease_until=until)
 
     assert finish.is_ours
     assert finish.next is not None
@@ -118,7 +120,7 @@ def test_the_end_of_a_job_claims_nothing_where_none_is_pending_or_nobody_asks(be
 
     finish = jobs.finish(
         *(claim.id, claim.owner, claim.epoch, Outcome(Status.SUCCESS), [], bench.now),
-        next_for=next_for, lease_until=bench.now,
+        first_line=1, next_for=next_for, lease_until=bench.now,
     )  # fmt: skip
 
     assert (finish.is_ours, finish.next) == (True, None)
@@ -130,7 +132,7 @@ def test_who_has_lost_a_job_gets_none_for_its_end(bench, jobs):
 
     finish = jobs.finish(
         *(claim.id, OTHER.id, claim.epoch, Outcome(Status.SUCCESS), [], bench.now),
-        next_for=OTHER, lease_until=bench.now,
+        first_line=1, next_for=OTHER, lease_until=bench.now,
     )  # fmt: skip
 
     assert (finish.is_ours, finish.next) == (False, None)

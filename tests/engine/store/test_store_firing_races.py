@@ -136,7 +136,9 @@ def test_no_job_is_stranded_that_begins_to_wait_while_another_ends(
 
 
 def end(jobs: JobStore, claim, now) -> bool:
-    return jobs.finish(claim.id, claim.owner, claim.epoch, Outcome(Status.SUCCESS), [], now, lock=claim.lock).is_ours
+    return jobs.finish(
+        claim.id, claim.owner, claim.epoch, Outcome(Status.SUCCESS), [], now, lock=claim.lock, first_line=1
+    ).is_ours
 
 
 @pytest.mark.parametrize("uri", ["postgresql"], indirect=True)  # The others let the second end wait for the first.
@@ -152,7 +154,7 @@ def test_an_end_wakes_the_next_job_when_another_end_wakes_the_first_at_this_mome
         recording.finish(
             connection,
             *(claims[0].id, claims[0].owner, claims[0].epoch),
-            *(Outcome(Status.SUCCESS), [], bench.now, None, False),
+            *(Outcome(Status.SUCCESS), [], bench.now, 1, False),
             claims[0].lock,
         )
         with databases(uri, tmp_path, 1) as (other,):

@@ -24,7 +24,7 @@ def test_steps_are_kept_with_all_they_say(bench, jobs):
     bench.record(claim, bench.ended(2, status=StepStatus.FAILED, error="no\0 \udc80 ü"))
     bench.record(claim, bench.ended(1, result_key="r", output='{"é": "\\ud800", "b": "\udc80"}'))
 
-    first, second = jobs.steps(claim.id)
+    first, second = jobs.get_with_steps(claim.id)[1]
 
     assert (first.number, first.name, first.type, first.status) == (1, "step 1", "jq", StepStatus.SUCCESS)
     assert (first.result_key, first.output, first.error) == ("r", {"é": "\ud800", "b": "\udc80"}, None)
@@ -78,7 +78,7 @@ def test_a_batch_that_is_written_again_is_there_once(bench, jobs):
     assert bench.record(claim, *events, first_line=1)
     assert bench.record(claim, *events, first_line=1)
 
-    assert [step.number for step in jobs.steps(claim.id)] == [1, 2]
+    assert [step.number for step in jobs.get_with_steps(claim.id)[1]] == [1, 2]
     assert len(jobs.logs(claim.id, 0, 10)[0]) == 1
 
 
@@ -91,7 +91,7 @@ def test_a_beginning_that_may_be_there_already_does_not_hide_the_end(bench, jobs
     grown = [begun, bench.ended(1, result_key="r", output="1"), bench.began(2), bench.ended(2)]
     assert jobs.record(*key, grown, first_line=1, again=True)
 
-    first, second = jobs.steps(claim.id)
+    first, second = jobs.get_with_steps(claim.id)[1]
     assert (first.status, first.result_key, first.output) == (StepStatus.SUCCESS, "r", 1)
     assert second.status is StepStatus.SUCCESS
 
@@ -105,7 +105,7 @@ def test_a_doubtful_beginning_is_ended_by_the_finish(bench, jobs):
     key = (claim.id, claim.owner, claim.epoch)
     assert jobs.finish(*key, Outcome(Status.SUCCESS), grown, bench.now, first_line=1, again=True).is_ours
 
-    (step,) = jobs.steps(claim.id)
+    (step,) = jobs.get_with_steps(claim.id)[1]
     assert (step.status, step.output) == (StepStatus.SUCCESS, 1)
 
 
@@ -114,7 +114,7 @@ def test_events_are_taken_from_a_job_that_is_stopping(bench, jobs):
     jobs.cancel(claim.id, bench.now)
 
     assert bench.record(claim, bench.began(1, is_finally=True))
-    assert len(jobs.steps(claim.id)) == 1
+    assert len(jobs.get_with_steps(claim.id)[1]) == 1
 
 
 def test_an_empty_batch_still_tells_whether_the_job_is_ours(bench):
@@ -138,8 +138,8 @@ def test_a_finish_writes_the_last_events_and_the_end_together(bench, jobs):
     job = jobs.get(claim.id)
     assert (job.state, job.status, job.reason, job.message) == ("finished", "failed", "step_error", "step 2 failed")
     assert (job.errors, job.result, job.end_time) == (errors, {"a": "ü"}, bench.now)
-    assert [step.status for step in jobs.steps(claim.id)] == [StepStatus.SUCCESS, StepStatus.STOPPED]
-    assert all(step.end_time == bench.now for step in jobs.steps(claim.id))
+    assert [step.status for step in jobs.get_with_steps(claim.id)[1]] == [StepStatus.SUCCESS, StepStatus.STOPPED]
+    assert all(step.end_time == bench.now for step in jobs.get_with_steps(claim.id)[1])
 
 
 def test_a_late_finish_is_refused_and_writes_nothing(bench, jobs):
@@ -150,7 +150,7 @@ def test_a_late_finish_is_refused_and_writes_nothing(bench, jobs):
     assert not bench.finish(claim, Outcome(Status.SUCCESS), bench.began(1))
 
     assert jobs.get(claim.id) == swept
-    assert jobs.steps(claim.id) == []
+    assert jobs.get_with_steps(claim.id)[1] == []
 
 
 def test_a_stopping_job_ends_as_its_owner_says(bench, jobs):

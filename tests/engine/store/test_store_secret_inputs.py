@@ -26,7 +26,7 @@ def kept(database):
 
 def begin(jobs, claim):
     """The first step of the job has begun."""
-    assert jobs.record(claim.id, claim.owner, claim.epoch, [StepStarted(1, "wait", "sleep", NOW)])
+    assert jobs.record(claim.id, claim.owner, claim.epoch, [StepStarted(1, "wait", "sleep", NOW)], first_line=1)
 
 
 def test_a_claim_has_them_and_a_reader_has_not(database, jobs):
@@ -48,7 +48,7 @@ def test_a_job_that_is_claimed_as_it_is_launched_has_them_too(jobs):
 def test_the_end_of_the_job_forgets_them(database, jobs):
     claim = jobs.insert(JOB, NOW, owner=ME, lease_until=SOON)
 
-    assert jobs.finish(claim.id, ME.id, claim.epoch, Outcome(Status.SUCCESS), [], NOW).is_ours
+    assert jobs.finish(claim.id, ME.id, claim.epoch, Outcome(Status.SUCCESS), [], NOW, first_line=1).is_ours
 
     assert kept(database) is None
     assert jobs.get("job-1").data == {"user": "ada", "word": "***"}

@@ -21,7 +21,7 @@ def test_a_job_whose_lease_has_ended_is_closed_and_its_flow_is_free(bench, jobs)
     assert (job.state, job.status, job.reason) == (State.FINISHED, Status.FAILED, Reason.WORKER_LOST)
     assert job.errors == [{"step": "step 2", "type": "rest", "error": job.message}]
     assert job.end_time == bench.now
-    assert [step.status for step in jobs.steps(claim.id)] == [StepStatus.SUCCESS, StepStatus.STOPPED]
+    assert [step.status for step in jobs.get_with_steps(claim.id)[1]] == [StepStatus.SUCCESS, StepStatus.STOPPED]
     assert bench.queue(slots=1)
 
 
@@ -95,7 +95,7 @@ def test_an_adopter_finishes_what_it_adopted(bench, jobs):
     assert bench.record(adopted, bench.began(number, is_finally=True), bench.ended(number))
     assert bench.finish(adopted, Outcome(Status.FAILED, Reason.WORKER_LOST))
 
-    assert [(step.number, step.status) for step in jobs.steps(claim.id)] == [(1, "stopped"), (2, "success")]
+    assert [(step.number, step.status) for step in jobs.get_with_steps(claim.id)[1]] == [(1, "stopped"), (2, "success")]
     assert bench.queue(slots=1)
 
 

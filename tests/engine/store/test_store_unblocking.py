@@ -54,7 +54,7 @@ def test_the_end_of_a_job_may_claim_the_one_that_waited(bench, jobs, waiting):
 
     finish = jobs.finish(
         *(holder.id, holder.owner, holder.epoch, Outcome(Status.SUCCESS), [], bench.now),
-        lock=holder.lock, next_for=bench.owner, lease_until=bench.now,
+        lock=holder.lock, first_line=1, next_for=bench.owner, lease_until=bench.now,
     )  # fmt: skip
 
     assert finish.next is not None

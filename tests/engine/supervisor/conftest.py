@@ -272,7 +272,7 @@ class Stage:
     def begin(self, claim: Claim) -> None:
         """Have its first step on disk: once lost, the job is not begun anew."""
         begun = [StepStarted(1, "first", "jq", self.clock.now())]
-        assert self.jobs.record(claim.id, claim.owner, claim.epoch, begun)
+        assert self.jobs.record(claim.id, claim.owner, claim.epoch, begun, first_line=1)
 
     def lose(self, claim: Claim) -> None:
         """What happens to a job whose owner has not renewed its lease."""
@@ -290,7 +290,7 @@ class Stage:
         return self.jobs.get(claim.id)
 
     def steps(self, claim: Claim) -> list[StepRow]:
-        return self.jobs.steps(claim.id)
+        return self.jobs.get_with_steps(claim.id)[1]
 
     def lines(self, claim: Claim) -> list[str]:
         return [line.message for line in self.jobs.logs(claim.id, 0, 1000)[0]]
