@@ -36,10 +36,15 @@ def delete_batch(connection: Connection, before: datetime | None, state: State |
     return connection.execute(MANY, {"ids": ids}).rowcount if ids else 0
 
 
+def beyond(moment: datetime) -> str:
+    """What the id of every job that was queued before this moment, down to the microsecond, is below."""
+    return id_floor(moment + timedelta(milliseconds=1))
+
+
 def _oldest(before: datetime | None, status: Status | None) -> Select[Any]:
     ended = jobs.c.state == State.FINISHED if status is None else jobs.c.status == status
     oldest = select(jobs.c.id).where(ended).order_by(jobs.c.id)
     if before is None:
         return oldest
     # A job was queued before it ended, in the same millisecond at most: the walk is over where the ids are too young.
-    return oldest.where(jobs.c.end_time < before, jobs.c.id < id_floor(before + timedelta(milliseconds=1)))
+    return oldest.where(jobs.c.end_time < before, jobs.c.id < beyond(before))

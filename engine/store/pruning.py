@@ -9,9 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, select
 
-from engine.clock import to_micros
 from engine.models.job import Status
-from engine.store.deleting import BATCH, MANY
+from engine.store.deleting import BATCH, MANY, beyond
 from engine.store.tables import jobs
 
 MOST = 2_000
@@ -46,7 +45,7 @@ def list_old(connection: Connection, before: dict[Status, datetime], limit: int)
     found: list[str] = []
     for status, cut in before.items():
         if len(found) < limit:
-            values = {"status": status, "before": cut, "beyond": first_id(cut), "limit": limit - len(found)}
+            values = {"status": status, "before": cut, "beyond": beyond(cut), "limit": limit - len(found)}
             found += connection.scalars(OLD, values)
     return found
 
@@ -81,9 +80,3 @@ def batches(ids: Sequence[str]) -> list[list[str]]:
     """The ids in parts, each for one transaction; in order, so that two who delete the same do not lock crosswise."""
     ordered = iter(sorted(ids))
     return [part for _ in range(0, len(ids), BATCH) if (part := list(islice(ordered, BATCH)))]
-
-
-def first_id(moment: datetime) -> str:
-    """What every id of a job that was queued before this moment is below: the start of a UUID of version 7."""
-    text = f"{max(0, to_micros(moment)) // 1000 + 1:012x}"
-    return f"{text[:8]}-{text[8:]}"

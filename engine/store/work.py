@@ -11,7 +11,8 @@ from engine.models.job import State
 from engine.store import once, prepared
 from engine.store.claiming import ACTIVE
 from engine.store.database import Database
-from engine.store.pruning import FAILED, OTHERS, first_id
+from engine.store.deleting import beyond
+from engine.store.pruning import FAILED, OTHERS
 from engine.store.tables import audit, idempotency_keys, jobs, marks, schedules, slots
 from engine.store.unblocking import STRANDED
 
@@ -63,9 +64,9 @@ class WorkStore:
         row = {
             "now": now,
             "others_before": ended_before,
-            "others_beyond": None if ended_before is None else first_id(ended_before),
+            "others_beyond": None if ended_before is None else beyond(ended_before),
             "failed_before": failed_before,
-            "failed_beyond": None if failed_before is None else first_id(failed_before),
+            "failed_beyond": None if failed_before is None else beyond(failed_before),
             "audit_beyond": None if audit_before is None else id_floor(audit_before),
             "keys_before": now - once.KEPT,
             "zone": zone,
