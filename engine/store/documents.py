@@ -108,6 +108,8 @@ class DocumentStore:
 
     def remember(self, documents: Iterable[Document], now: datetime) -> None:
         """These were stored with that time: to be called after the commit."""
+        if len(self._stored) >= MAX_NOTED:
+            self._stored.clear()
         self._stored.update((document.revision, now) for document in documents)
 
     def _keep(self, revision: str, bundle: dict[str, Document]) -> None:

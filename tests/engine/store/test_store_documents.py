@@ -11,6 +11,7 @@ from sqlalchemy import event
 from engine.errors import FlowNotFound
 from engine.models.flow import Document
 from engine.models.problem import Problem
+from engine.store import documents as document_store
 from engine.store import tables
 from engine.store.documents import DocumentStore
 
@@ -129,3 +130,12 @@ def test_a_later_launch_leaves_the_verdict(documents, database):
     DocumentStore(database).put(ALL, NOON + timedelta(hours=2))
 
     assert documents.verdicts(["r-main", "r-t"]) == {"r-main": [FAULT]}
+
+
+def test_only_so_many_are_remembered(documents, monkeypatch):
+    monkeypatch.setattr(document_store, "MAX_NOTED", 3)
+
+    for number in range(10):
+        documents.put([Document("a.yml", "text", f"r-{number}")], NOON)
+
+    assert len(documents._stored) <= 3
