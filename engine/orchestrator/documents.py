@@ -13,7 +13,7 @@ from engine.models.access import matches
 from engine.models.document import DocumentFilter, DocumentView, ListedDocument, Look
 from engine.models.job import JobFilter
 from engine.models.problem import Problem
-from engine.models.schedule import Schedule, ScheduleFilter
+from engine.models.schedule import ScheduleFilter
 from engine.orchestrator.part import Part
 from engine.orchestrator.parts import Parts
 
@@ -84,9 +84,13 @@ class DocumentVerbs(Parts):
             text=None if text is None else self._secrets.mask().text(text),
             look=look,
             next_due=self._schedules.next_due_of([look.path]).get(look.path),
-            schedules=tuple(map(self._without_secrets, schedules)),
+            schedules=tuple(map(self._masked, schedules)),
             jobs=tuple(self._jobs.list(JobFilter(path=look.path, limit=SHOWN_JOBS))),
         )
+
+    def find_document(self, path: str) -> str:
+        """The document's own path, however it was spelled; FileMissing, PathRefused."""
+        return self._catalog.find(path)
 
     def _paths(self, filter: DocumentFilter, flows: str | None) -> list[str]:
         q = (filter.q or "").lower()
@@ -122,9 +126,6 @@ class DocumentVerbs(Parts):
             for each in look.problems
         )
         return replace(look, problems=problems, outline=look.outline and look.outline.mapped(mask.json))
-
-    def _without_secrets(self, schedule: Schedule) -> Schedule:
-        return replace(schedule, data=self._secrets.mask().json(schedule.data))
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

@@ -131,6 +131,10 @@ class JobVerbs(WaitVerbs, OnceVerbs):
         """A job with all it has, and its step runs; JobNotFound."""
         return self._job(id)
 
+    def job_path(self, id: str) -> str:
+        """The document that the job runs; JobNotFound."""
+        return self._jobs.path(id)
+
     def logs(self, id: str, after: int = 0, limit: int = 1000) -> tuple[list[LogLine], int | None]:
         """A job's log lines after that number, and the number to go on from when there may be more; JobNotFound."""
         return self._jobs.logs(id, after, limit)

@@ -165,7 +165,7 @@ class Limited:
     def _reached(self, path: str) -> str:
         """The document's own path; FlowNotFound, always the same, where it is not there, cannot be, or is another's."""
         try:
-            key = self._engine._catalog.find(path)
+            key = self._engine.find_document(path)
         except (NotFound, Invalid):
             key = None
         if key is None or not matches(self._flows, key):
@@ -175,7 +175,7 @@ class Limited:
     def _may_be_at(self, path: str) -> bool:
         """Whether a document could be at this path, and be this key's: one that is there, or one that is not yet."""
         try:
-            key = self._engine._catalog.find(path)
+            key = self._engine.find_document(path)
         except FileMissing:
             key = normpath(path)
         except Invalid:
@@ -183,5 +183,5 @@ class Limited:
         return matches(self._flows, key)
 
     def _must_reach_job(self, id: str) -> None:
-        if not matches(self._flows, self._engine._jobs.path(id)):
+        if not matches(self._flows, self._engine.job_path(id)):
             raise JobNotFound(id)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engine.executors.children import ChildPool
     from engine.executors.executor import Executor
     from engine.executors.expressions import ExpressionChecker
+    from engine.models.schedule import Schedule
     from engine.secrets.keeper import SecretKeeper
     from engine.store.marks import MarkStore
     from engine.store.schedules import ScheduleStore
@@ -48,6 +49,9 @@ class Parts:
         self._stopped_for: str | None = None
         self._is_leaving = False
         self._refusal: DatabaseRefused | None = None
+
+    def _masked(self, schedule: Schedule) -> Schedule:
+        return replace(schedule, data=self._secrets.mask().json(schedule.data))
 
     def _new_job(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -191,9 +190,6 @@ class ScheduleVerbs(OnceVerbs):
                 f"data has {size} bytes of JSON, more than the {limit} that a schedule may have "
                 "(MAX_SCHEDULE_DATA_BYTES): put it into a file that the flow reads."
             )
-
-    def _masked(self, schedule: Schedule) -> Schedule:
-        return replace(schedule, data=self._secrets.mask().json(schedule.data))
 
     def _job_of(
         self, look_at: Callable[[str], CheckedDocument], ids: Iterator[str], schedule: DueSchedule
