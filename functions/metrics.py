@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from engine.orchestrator import Orchestrator
 
 MEDIA = "text/plain"
-FRESH = {"Cache-Control": "no-store"}
 
 
 @operation("GET", "/metrics", role=Role.VIEWER, media=[MEDIA])
@@ -25,7 +24,7 @@ def metrics(engine: Orchestrator) -> Page:
     """What a monitor reads each few seconds, as Prometheus has it: docs/reference/metrics.md tells of each number."""
     from prometheus_client import generate_latest
 
-    return Page(generate_latest(_Registry(engine.metrics())), f"{MEDIA}; version=0.0.4; charset=utf-8", FRESH)
+    return Page(generate_latest(_Registry(engine.metrics())), f"{MEDIA}; version=0.0.4; charset=utf-8")
 
 
 class _Registry:

@@ -213,7 +213,7 @@ class ChildPool:
         self.give(self._server.spawn())
 
     def pids(self) -> Sequence[int]:
-        """The idle children, for those who watch over memory."""
+        """The idle children."""
         with self._lock:
             return [child.pid for child in self._idle]
 
