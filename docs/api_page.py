@@ -29,7 +29,7 @@ def _page(described: Object) -> Iterator[str]:
     yield f"`/api/openapi.json`,\nand to people at `/api/docs/`, where each operation can be tried.\n\n{ABOUT}\n\n"
     yield f"[Errors](errors.md) that any operation may answer: {', '.join(f'`{code}`' for code in COMMON)}.\n"
     for tag in described["tags"]:
-        yield f"\n## {tag['name'].capitalize()}: operations\n\n{_line(tag['description'])}\n"
+        yield f"\n## {tag['name']}: operations\n\n{_line(tag['description'])}\n"
         for path, methods in described["paths"].items():
             for method, operation in methods.items():
                 if tag["name"] in operation["tags"]:

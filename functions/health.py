@@ -22,7 +22,7 @@ def healthz() -> answers.Health:
 
 @operation("GET", "/readyz", role=None)
 def readyz(engine: Orchestrator) -> answers.Readiness:
-    """The database answers, and jobs can be taken; `last_tick` is the time of the last good tick."""
+    """The database answers, and jobs can be taken. `last_tick` is the time of the last good tick."""
     return {**engine.readiness(), "last_tick": format_time(engine.last_tick(), engine.settings.timezone)}
 
 

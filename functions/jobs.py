@@ -69,7 +69,7 @@ def get_job(engine: Orchestrator, id: str) -> answers.Job:
 
 @operation("GET", "/api/jobs/<id>/logs", role=Role.VIEWER, errors=[JobNotFound])
 def get_job_logs(engine: Orchestrator, id: str, query: ListLogs) -> answers.LogPage:
-    """The job's log lines, oldest first; `next` is the `after` of the next page."""
+    """The job's log lines, oldest first. `next` is the `after` of the next page."""
     lines, following = engine.logs(id, query.after, query.limit)
     return {"logs": [log_line_json(line, engine.settings.timezone) for line in lines], "next": following}
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @operation("POST", "/api/flows/add", role=Role.EDITOR, status=201, errors=NOT_SCHEDULED)
 def add_flow(engine: Orchestrator, body: AddFlow, once: Once | None) -> answers.FlowAdded:
-    """Schedule a flow; without `cron` and `every_seconds`, at the times that its own file gives."""
+    """Schedule a flow. Without `cron` and `every_seconds`, at the times that its own file gives."""
     id = engine.made_before(once) or engine.add_flow(**dict(body), once=once).id
     return {"flow_id": id, "schedule_id": id}
 
@@ -42,7 +42,7 @@ def launch_flow(
 
 @operation("GET", "/api/flows", role=Role.VIEWER)
 def list_flows(engine: Orchestrator, query: ListFlows) -> answers.FlowPage:
-    """A page of the flows that are scheduled; `flow_id` is the schedule's id."""
+    """A page of the flows that are scheduled. `flow_id` is the schedule's id."""
     from engine.models.schedule import ScheduleFilter
 
     found = engine.schedules(ScheduleFilter(limit=query.limit + 1, offset=query.offset))

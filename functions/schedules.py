@@ -65,7 +65,7 @@ def get_schedule(engine: Orchestrator, id: str) -> answers.Schedule:
 
 @operation("GET", "/api/schedules/<id>/slots", role=Role.VIEWER, errors=[ScheduleNotFound])
 def get_schedule_slots(engine: Orchestrator, id: str, query: ListSlots) -> answers.SlotPage:
-    """What became of its due times, newest first; `next` is the `before` of the next page."""
+    """What became of its due times, newest first. `next` is the `before` of the next page."""
     found = engine.slots(id, query.limit + 1, query.before)
     slots = [slot_json(slot, engine.settings.timezone) for slot in found[: query.limit]]
     return {"slots": slots, "next": slots[-1]["due_time"] if len(found) > query.limit else None}

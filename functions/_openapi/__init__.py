@@ -23,8 +23,20 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
-TAGS = ("jobs", "documents", "flow_schema", "schedules", "keys", "audit", "tick", "health", "metrics", "docs", "older")
-"""Files of operations, in the order in which they are shown."""
+TAGS = {
+    "jobs": "Jobs",
+    "documents": "Documents",
+    "flow_schema": "The shape of a flow",
+    "schedules": "Schedules",
+    "keys": "Keys",
+    "audit": "The audit",
+    "tick": "The tick",
+    "health": "Health",
+    "metrics": "Metrics",
+    "docs": "This description",
+    "older": "The first version",
+}
+"""Files of operations, in the order in which they are shown, each with its heading."""
 
 ABOUT = """
 Send the header `Authorization: Bearer <token>` with everything but the operations that are marked as open. `API_TOKEN`
@@ -70,7 +82,7 @@ def _describe_one(operation: Operation, answers: Answers, errors: Errors) -> Obj
     role = f"Needs the role `{operation.role}`." if operation.role else "Open: needs no token."
     described: Object = {
         "operationId": operation.name,
-        "tags": [_tag(operation)],
+        "tags": [_heading(operation)],
         "summary": " ".join(summary.split()).rstrip("."),
         "description": "\n\n".join(filter(None, (" ".join(rest.split()), role))),
         "parameters": parameters(operation),
@@ -81,7 +93,7 @@ def _describe_one(operation: Operation, answers: Answers, errors: Errors) -> Obj
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     if operation.role is None:
         described["security"] = []
-    if _tag(operation) == "older":
+    if _file(operation) == "older":
         described["deprecated"] = True
     return described
 
@@ -104,11 +116,23 @@ def _servers(settings: Settings, up: str) -> list[Object]:
     ]
 
 
-def _tag(operation: Operation) -> str:
+def _file(operation: Operation) -> str:
     return operation.function.__module__.rpartition(".")[2]
 
 
+def _heading(operation: Operation) -> str:
+    return TAGS.get(_file(operation), _file(operation))
+
+
 def _tags(operations: Iterable[Operation]) -> list[Object]:
-    modules = {_tag(each): sys.modules[each.function.__module__].__doc__ or "" for each in operations}
-    names = sorted(modules, key=lambda name: TAGS.index(name) if name in TAGS else len(TAGS))
-    return [{"name": name, "description": modules[name].strip().split("\n\n")[0]} for name in names]
+    about = {_heading(each): sys.modules[each.function.__module__].__doc__ or "" for each in operations}
+    shown = list(TAGS.values())
+    names = sorted(about, key=lambda name: shown.index(name) if name in shown else len(shown))
+    return [{"name": name, "description": _below_heading(about[name])} for name in names]
+
+
+def _below_heading(docstring: str) -> str:
+    """A file's first sentence, which often begins with what the heading says."""
+    sentence = docstring.strip().split("\n\n")[0]
+    said = sentence.partition(": ")[2] or sentence
+    return said[:1].upper() + said[1:]

@@ -60,12 +60,12 @@ def test_a_flow_is_launched_from_the_page_and_its_job_is_seen_there(data, start,
 
     with behind(service.url, prefix) if prefix else nullcontext(service.url) as address:
         page.goto(f"{address}/apidocs")
-        page.locator("#operations-jobs-launch_job").wait_for()
+        page.locator("#operations-Jobs-launch_job").wait_for()
         landed = page.url
         authorize(page, TOKEN)
-        launched, made = Operation(page, "jobs", "launch_job").execute({"path": "quick.yml", "data": {"n": 1}})
+        launched, made = Operation(page, "Jobs", "launch_job").execute({"path": "quick.yml", "data": {"n": 1}})
         service.finished(made["job_id"])
-        shown = Operation(page, "jobs", "get_job")
+        shown = Operation(page, "Jobs", "get_job")
         shown.fill(id=made["job_id"])
         seen, job = shown.execute()
 
@@ -80,13 +80,13 @@ def test_a_document_that_declares_inputs_is_launched_once_the_token_is_given(dat
     flow(data, "greet.yml", f"inputs: [{{name: who, enum: [Ada, Grace]}}]\n{QUICK}")
     service = start()
     page.goto(f"{service.url}/api/docs/")
-    page.locator("#operations-documents-launch_document").wait_for()
-    typed = page.locator(f"#operations-documents-{operation_id('greet.yml')}")
+    page.locator("#operations-Documents-launch_document").wait_for()
+    typed = page.locator(f"#operations-Documents-{operation_id('greet.yml')}")
     assert typed.count() == 0
 
     authorize(page, TOKEN)
     typed.wait_for()
-    status, made = Operation(page, "documents", operation_id("greet.yml")).execute({"who": "Grace"})
+    status, made = Operation(page, "Documents", operation_id("greet.yml")).execute({"who": "Grace"})
 
     assert status == 202
     assert service.finished(made["job_id"])["data"] == {"who": "Grace"}
@@ -108,6 +108,6 @@ def test_an_operation_without_the_token_says_that_one_is_needed(start, page):
     service = start()
     page.goto(f"{service.url}/api/docs/")
 
-    status, answer = Operation(page, "jobs", "list_jobs").execute()
+    status, answer = Operation(page, "Jobs", "list_jobs").execute()
 
     assert (status, answer["code"]) == (401, "unauthenticated")

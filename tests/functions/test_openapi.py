@@ -51,12 +51,19 @@ def test_every_operation_is_described():
     assert set(operations()) == {each.name for each in _http.OPERATIONS}
 
 
+def test_headings_are_words_and_are_not_said_twice():
+    for tag in description()["tags"]:
+        assert re.fullmatch("[A-Z][a-z ]+", tag["name"])
+        assert not tag["description"].startswith(tag["name"])
+
+
 @pytest.mark.parametrize("operation", _http.OPERATIONS, ids=lambda each: each.name)
 def test_what_is_said_of_an_operation(operation):
     described = operations()[operation.name]
 
     assert described["summary"]
     assert not described["summary"].endswith(".")
+    assert "`" not in described["summary"]  # Readers show it as it stands.
     assert ("security" in described, described.get("security", [])) == (operation.role is None, [])
     assert [each["name"] for each in described["parameters"] if each["in"] == "path"] == names_in_path(operation.path)
     assert all(each["description"] for each in described["parameters"])
@@ -99,7 +106,7 @@ def test_a_tag_stands_for_a_file_of_operations_and_the_older_ones_are_deprecated
     older = {name for name, each in operations().items() if each.get("deprecated")}
 
     assert {tag["name"] for tag in description()["tags"]} == {each["tags"][0] for each in operations().values()}
-    assert older == {name for name, each in operations().items() if each["tags"] == ["older"]}
+    assert older == {name for name, each in operations().items() if each["tags"] == ["The first version"]}
     assert "launch_flow" in older
 
 
