@@ -18,7 +18,7 @@ IN_ASCII = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 def read_object(text: bytes) -> dict[str, Any]:
     """The JSON object in these bytes; RequestInvalid says what is wrong with them."""
     if not text.strip():
-        raise RequestInvalid("The body is empty, and a JSON object is expected.")
+        raise RequestInvalid("The body is empty, and a JSON object is expected: {} where there is nothing to say.")
     try:
         value = json.loads(
             text.decode("utf-8-sig"),

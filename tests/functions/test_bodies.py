@@ -41,7 +41,7 @@ def test_the_content_type_does_not_matter(client, engine, content_type):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"", "is empty"),
+        (b"", "is empty, and a JSON object is expected: {} "),
         (b"  \n", "is empty"),
         (b"{", "not JSON"),
         (b"{} x", "not JSON"),
