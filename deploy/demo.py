@@ -260,10 +260,11 @@ def run_sample(api: Api, sample: Sample) -> None:
 
 
 def print_step(step: dict[str, Any]) -> None:
-    name = f"  {step['name']}" if step["parent"] else step["name"]
+    # A step inside another one ends first, so indenting it would put it below the wrong one.
+    name = f"{step['parent']} > {step['name']}" if step["parent"] else step["name"]
     seconds = step["duration_seconds"]
     took = "" if seconds is None else f"{seconds * 1000:6.0f} ms"
-    print(f"  {name:<24} {step['type']:<17} {step['status']:<8} {took}")
+    print(f"  {name:<32} {step['type']:<17} {step['status']:<8} {took}")
 
 
 def print_ending(api: Api, job: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ fi
 if [ "$(cat .venv/.ready 2>/dev/null)" = "$(pwd)" ] && is_new_enough .venv/bin/python; then
     say "Bringing .venv up to date"
 else
-    say "Setting up .venv with $("$python" --version) (once; about a minute)"
+    say "Setting up .venv with $("$python" --version) (once; one to three minutes)"
     "$python" -m venv --clear .venv
 fi
 pip() { .venv/bin/python -m pip --disable-pip-version-check -qq "$@"; }
