@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.cli.schedule_clients import ScheduleClient, schedule_client
 from engine.cli.terminal import print_table, say
-from engine.cli.verbs import above_zero, finish, print_json, time, whole
+from engine.cli.verbs import above_zero, finish, print_json, time, wall_clock, whole
 from engine.models.forecast import MAX_HOURS, MAX_RUNS
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ def _forecast(client: ScheduleClient, options: argparse.Namespace) -> None:
     if options.json:
         print_json(forecast)
         return
-    rows = [(time(run["time"]), run["path"], time(run["local_time"]), run["timezone"]) for run in forecast["runs"]]
+    rows = [
+        (time(run["time"]), run["path"], wall_clock(run["local_time"]), run["timezone"]) for run in forecast["runs"]
+    ]
     print_table(("TIME", "FLOW", "LOCAL TIME", "ZONE"), rows)
     if forecast["truncated"]:
         ways = [f"--limit shows up to {MAX_RUNS}"] if options.limit < MAX_RUNS else []

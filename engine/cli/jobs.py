@@ -12,7 +12,7 @@ from engine.cli import launching
 from engine.cli.clients import JobClient, job_client
 from engine.cli.job_view import print_job, standing
 from engine.cli.service import Object
-from engine.cli.terminal import plain, print_table
+from engine.cli.terminal import plain, print_table, say
 from engine.cli.verbs import add_limit, finish, print_json, time
 from engine.clock import Clock
 from engine.models.job import State, Status
@@ -88,13 +88,17 @@ def _show(client: JobClient, options: argparse.Namespace) -> None:
 
 
 def _logs(client: JobClient, options: argparse.Namespace) -> None:
+    has_lines = False
     for line in _lines(client, options.id, options.follow):
+        has_lines = True
         if options.json:
             print(json.dumps(line), flush=True)
         else:
             step = f" {plain(line['step'])}:" if line["step"] else ""
             message = plain(line["message"], keep="\n\t")
             print(f"{time(line['time'])} {line['level']}{step} {message}", flush=True)
+    if not has_lines:
+        say(f"The job {options.id} has logged nothing.")
 
 
 def _lines(client: JobClient, id: str, follow: bool) -> Iterator[Object]:

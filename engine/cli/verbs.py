@@ -92,8 +92,13 @@ def print_json(value: Any) -> None:
 
 
 def time(text: str | None) -> str | None:
-    """`2026-03-01 14:00:00`: the service's time, without fraction and offset."""
-    return None if text is None else text[:19].replace("T", " ")
+    """`2026-03-01 14:00:00+01:00`: the service's time, without the fraction."""
+    return None if text is None else wall_clock(text) + text[23:]
+
+
+def wall_clock(text: str) -> str:
+    """`2026-03-01 14:00:00`, where the zone stands beside it."""
+    return text[:19].replace("T", " ")
 
 
 def _do(

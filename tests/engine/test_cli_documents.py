@@ -50,7 +50,7 @@ def test_a_list_is_a_table_by_path_with_the_next_run_and_the_last_job_of_each(da
 
     assert head.split() == ["FLOW", "NAME", "NEXT", "RUN", "LAST", "JOB", "STATUS"]
     assert told.split()[:3] == ["deep/told.yml", "Told", "\\x1b[2J"]
-    assert told.split()[4] == "00:00:00"
+    assert told.split()[4] == "00:00:00+00:00"
     assert none.split() == ["none.yml", "(no", "flow)"]
     assert (quick.split()[0], quick.split()[-1]) == ("quick.yml", "success")
     assert wrong.split() == ["wrong.yml", "Wrong"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sys
 
@@ -110,6 +111,23 @@ def test_logs_keep_their_lines_and_lose_what_steers_a_terminal(run, capsys):
     assert "one\ntwo\\x1b[2J\n" in printed
     assert {*lines[0]} == {"time", "level", "step", "message"}
     assert any("two\x1b[2J" in line["message"] for line in lines)
+
+
+def test_times_carry_their_offset(run, capsys, monkeypatch):
+    monkeypatch.setenv("TIMEZONE", "Asia/Tokyo")
+    job = run("noisy.yml", "--data", '"x"')
+
+    for command in (["list"], ["show", job], ["logs", job]):
+        assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+09:00 ?", jobs(capsys, *command))
+
+
+def test_a_job_that_has_logged_nothing_is_told_of(run, capsys):
+    job = run("quick.yml")
+
+    assert cli.main(["jobs", "logs", job]) == 0
+
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", f"The job {job} has logged nothing.\n")
 
 
 def test_following_ends_with_the_job(run, capsys):
