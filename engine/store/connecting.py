@@ -121,6 +121,8 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
         )
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    # What is deleted, a secret input among it, is overwritten in its page, whatever SQLite was compiled to do.
+    connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA journal_size_limit = 67108864")
     # A tick that fires thousands of schedules would otherwise checkpoint, and wait for the disk, at each commit.
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")

@@ -41,6 +41,18 @@ def test_a_sqlite_connection_is_safe_against_power_loss_and_checks_foreign_keys(
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
 
 
+def test_what_is_deleted_is_overwritten_in_its_file(sqlite):
+    with sqlite.write() as connection:
+        overwrites = connection.exec_driver_sql("PRAGMA secure_delete").scalar()
+        connection.exec_driver_sql("INSERT INTO marks (name, time) VALUES ('canary-3c1f', 0)")
+    with sqlite.write() as connection:
+        connection.exec_driver_sql("DELETE FROM marks")
+    sqlite.dispose()
+
+    assert overwrites == 1
+    assert b"canary-3c1f" not in sqlite.file.read_bytes()
+
+
 def test_others_of_the_machine_cannot_read_a_new_database_whatever_the_umask_is(tmp_path):
     before = os.umask(0)
     try:
