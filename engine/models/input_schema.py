@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.models.inputs import LONGEST_MATCHED, MAX_INPUTS, MAX_PATTERN, NAME, SHORTEST_SECRET, Input, Kind
+from engine.models.inputs import (
+    LONGEST_MATCHED,
+    LONGEST_SECRET,
+    MAX_INPUTS,
+    MAX_PATTERN,
+    NAME,
+    SHORTEST_SECRET,
+    Input,
+    Kind,
+)
 
 Schema = dict[str, Any]
 
@@ -37,6 +46,7 @@ def schema_of(input: Input) -> Schema:
         schema |= {"pattern": input.pattern, "maxLength": LONGEST_MATCHED}
     if input.is_secret:
         schema |= {"format": "password", "writeOnly": True, "minLength": SHORTEST_SECRET, "allOf": HIDEABLE}
+        schema["maxLength"] = LONGEST_SECRET
     return schema
 
 

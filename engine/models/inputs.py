@@ -20,6 +20,11 @@ LONGEST_MATCHED = 10_000
 SHORTEST_SECRET = 4
 """What masking takes: hiding every `ab` would leave no text."""
 
+LONGEST_SECRET = 10_000
+"""The most characters of a secret input: masking looks for each of them. A private key has about 3,000."""
+MOST_SECRET_LINES = 200
+"""Each line of a secret is masked as a secret of its own; a private key has about 50."""
+
 
 class Kind(StrEnum):
     """The type of an input."""
@@ -81,7 +86,12 @@ class Input:
             yield f"must have at most {LONGEST_MATCHED} characters, because it has a pattern"
         elif self.pattern is not None and not Pattern(self.pattern).matches(value):
             yield f"must match the pattern {self.pattern}"
-        if self.is_secret and not can_be_hidden(value):
+        if self.is_secret and (len(value) > LONGEST_SECRET or len(value.splitlines()) > MOST_SECRET_LINES):
+            yield (
+                f"must have at most {LONGEST_SECRET} characters and {MOST_SECRET_LINES} lines, because it is a secret, "
+                "and each of them is masked"
+            )
+        elif self.is_secret and not can_be_hidden(value):
             yield (
                 f"is too short for a secret: only {SHORTEST_SECRET} characters or more, white space around them apart "
                 "and not all of them *, can be hidden in logs and results"

@@ -199,3 +199,13 @@ def test_the_schema_for_editors_says_of_a_declaration_what_the_check_says(declar
 
     assert Draft202012Validator(schema_of_declarations()).is_valid(declared) is is_good
     assert (flow is not None) is is_good
+
+
+@pytest.mark.parametrize("value", ["x" * 10_001, "é" * 30_000, "line\n" * 201])
+def test_a_secret_has_a_limit_which_is_told(value):
+    secret = Input("word", is_secret=True)
+
+    assert complaint(secret, value).startswith(
+        "must have at most 10000 characters and 200 lines, because it is a secret"
+    )
+    assert not list(secret.faults("x" * 10_000))
