@@ -14,6 +14,9 @@ from engine.steps import Step
 LONGEST = 100_000
 """So many characters are logged; a log is for reading."""
 
+UNFOLDED = 2**31 - 1
+"""The widest line that libyaml takes."""
+
 
 class Debug(Step, type="debug"):
     """Writes data to the job's log, with secrets masked. It has no value."""
@@ -44,5 +47,6 @@ def _yaml(value: Json) -> str:
         def ignore_aliases(self, data: object) -> bool:
             return True
 
-    text: str = yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True)
+    # A line that is folded, or begun anew after a \\, would hold half of a secret that masking knows whole.
+    text: str = yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=UNFOLDED)
     return text.rstrip("\n").removesuffix("\n...")

@@ -58,9 +58,10 @@ def _text(answer: Answer, errors: str = "replace") -> str:
 
 
 def _shown(text: str) -> str:
-    return " ".join(text.split())[:SHOWN]
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}..."
 
 
 def _place(location: str) -> str:
     """Where a redirect leads, without query and fragment, which may hold a token."""
-    return repr(re.split(r"[?#]", location)[0].rpartition("@")[2][:SHOWN])
+    return repr(_shown(re.split(r"[?#]", location)[0].rpartition("@")[2]))

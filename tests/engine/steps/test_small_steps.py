@@ -96,3 +96,13 @@ def test_debug_cuts_what_is_too_long_to_read(fake_run: Any, read_step: Any) -> N
     read_step("debug", data_key="v", type="text").options.run(run)
 
     assert run.logged[0][1].endswith("x... (10 more characters)")
+
+
+@pytest.mark.parametrize("text", [" ".join(["a-word-of-a-secret"] * 20), ' "quoted" é\x07' * 20])
+def test_debug_folds_no_line_in_which_a_secret_may_be(fake_run: Any, read_step: Any, text: str) -> None:
+    run = fake_run({"v": text})
+
+    read_step("debug", data_key="v").options.run(run)
+
+    [(_, said)] = run.logged
+    assert "\n" not in said
