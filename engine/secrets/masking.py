@@ -1,42 +1,31 @@
 """Takes secrets out of texts and values: the values as they are, and as any common encoding would write them.
 
 Each secret becomes a few needles. A needle is looked for by its anchor, the longest run of letters and digits, which
-no encoding changes; only where an anchor is found does a pattern look at the rest, each character in every spelling.
+no encoding changes; only around anchors is the text read in every way that could show the needle.
 """
 
 from __future__ import annotations
 
 import re
-from base64 import b64encode
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from html.entities import codepoint2name
+from collections.abc import Iterable, Iterator, Sequence
 
 from engine.models.job import Json
+from engine.secrets.needles import SHORTEST, SHORTEST_LINE, Needle, base64_needles, needles
+from engine.secrets.readings import Reading, read, useful
 
 MASK = "***"
-SHORTEST = 4
-"""Shorter values are left alone: masking every `ab` would leave no text."""
 
-SHORTEST_LINE = 8
-"""A line of a longer secret, such as a private key, is a secret of its own from this length on."""
+CUT = "..."
+"""What stands where a text was cut: before it, the beginning of a secret is masked, too."""
 
-RUN = re.compile(r"[A-Za-z0-9]+")
-ESCAPES = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
+HALF = re.compile(r"(?:\\+(?:[uUx][0-9A-Fa-f]{0,7})?|%[0-9A-Fa-f]?|&#?[A-Za-z0-9]{0,8}|\ufffd)\Z")
+"""An escape that a cut has gone through."""
 
+WIDEST = 32
+"""So many characters one may be written in: escaped two or three times over, or by a number with zeros before it."""
 
-@dataclass(frozen=True, slots=True)
-class Needle:
-    """Something to mask: `anchor` is in every spelling of it, `pattern` matches all of them."""
-
-    anchor: str
-    pattern: str
-
-    def spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where it is in the text."""
-        if self.anchor in text:
-            for found in re.finditer(self.pattern, text):
-                yield found.span()
+RARE = 3
+"""An anchor that is shorter is everywhere."""
 
 
 class Mask:
@@ -45,10 +34,10 @@ class Mask:
     def __init__(self, values: Iterable[str], pairs: Iterable[tuple[str, str]] = ()) -> None:
         found: dict[Needle, None] = {}
         for value in _worth_masking(values):
-            found.update((needle, None) for needle in _needles(value))
+            found.update((needle, None) for needle in needles(value))
         for user, password in pairs:
             if len(password) >= SHORTEST:
-                found.update((needle, None) for needle in _base64_needles(f"{user}:{password}"))
+                found.update((needle, None) for needle in base64_needles(f"{user}:{password}"))
         self._needles = tuple(found)
 
     def hiding(self, values: Iterable[str]) -> Mask:
@@ -59,7 +48,7 @@ class Mask:
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        spans = [span for needle in self._needles for span in needle.spans(text)]
+        spans = [*self._whole(text), *(self._cut(text) if CUT in text else ())]
         if not spans:
             return text
         parts, end = [], 0
@@ -77,10 +66,11 @@ class Mask:
             return text
         import json
 
+        mask = self._within(text)
         try:
-            masked = self.json(json.loads(text))
+            masked = mask.json(json.loads(text))
         except (ValueError, RecursionError):
-            masked = self.text(text)
+            masked = mask.text(text)
         return json.dumps(masked, separators=(",", ":"))
 
     def json(self, value: Json) -> Json:
@@ -99,6 +89,34 @@ class Mask:
                 return masked
         return [self.json(item) for item in value]
 
+    def _within(self, text: str) -> Mask:
+        """A mask for parts of this text: of the needles that can be in it."""
+        mask = Mask(())
+        mask._needles = tuple(each for each in self._needles if each.anchor in text or each.head in text)
+        return mask
+
+    def _whole(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where whole needles are."""
+        found = [needle for needle in self._needles if needle.anchor in text]
+        for start, stop in _windows(found, text) if found else ():
+            part = text[start:stop]
+            for needle, reading in _read(found, part):
+                yield from ((start + first, start + last) for first, last in needle.spans(reading, part))
+
+    def _cut(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where the beginnings of needles are that a cut has left."""
+        found = [needle for needle in self._needles if needle.head in text]
+        widest = max((needle.length for needle in found), default=0) * WIDEST
+        begin = 0
+        for cut in re.finditer(re.escape(CUT), text) if found else ():
+            start, stop = max(begin, cut.start() - widest), cut.start()
+            begin = cut.end()
+            part = text[start:stop]
+            half = HALF.search(part, max(0, len(part) - WIDEST))
+            for each in (part,) if half is None else (part, part[: half.start()]):
+                for needle, reading in _read(found, each):
+                    yield from ((start + first, stop) for first, _ in needle.cut(reading, each))
+
 
 def _worth_masking(values: Iterable[str]) -> Iterator[str]:
     for value in values:
@@ -108,73 +126,28 @@ def _worth_masking(values: Iterable[str]) -> Iterator[str]:
         yield from (line.strip() for line in lines if len(lines) > 1 and len(line.strip()) >= SHORTEST_LINE)
 
 
-def _needles(value: str) -> Iterator[Needle]:
-    yield Needle(_anchor(value), _spellings(value))
-    yield from _base64_needles(value)
-    digits = value.encode("utf-8", "surrogatepass").hex()
-    yield Needle(digits, digits)
-    yield Needle(digits.upper(), digits.upper())
+def _read(found: Sequence[Needle], part: str) -> Iterator[tuple[Needle, Reading]]:
+    """The part in all the readings that a needle is looked for in."""
+    undo, made = useful(part), dict[int, Reading]()
+    for needle in found:
+        for number in needle.readings(undo):
+            if number not in made:
+                made[number] = read(part, number)
+            yield needle, made[number]
 
 
-def _base64_needles(value: str) -> Iterator[Needle]:
-    """The part of the Base64 text that stays the same whatever stands before and after, at each of three alignments."""
-    content = value.encode("utf-8", "surrogatepass")
-    for before in range(3):
-        first = (before * 8 + 5) // 6
-        last = (before + len(content)) * 8 // 6
-        middle = b64encode(bytes(before) + content).decode()[first:last]
-        if len(middle) >= SHORTEST:
-            edges = "[A-Za-z0-9+/_-]"
-            pattern = f"{edges}{{0,{first}}}{_spellings(middle, base64=True)}{edges}{{0,2}}={{0,2}}"
-            yield Needle(_anchor(middle), pattern)
-
-
-def _anchor(value: str) -> str:
-    return max(RUN.findall(value), key=len, default="")
-
-
-def _spellings(value: str, *, base64: bool = False) -> str:
-    """A pattern for the value in which each character may be written in its own way."""
-    parts = []
-    for found in re.finditer(r"[A-Za-z0-9]+|\\+|.", value, re.DOTALL):
-        text = found[0]
-        if text.isascii() and text.isalnum():
-            parts.append(text)
-        elif text[0] == "\\":
-            parts.append(_backslashes(len(text)))
-        else:
-            also = {"+": "-", "/": "_"}.get(text, "") if base64 else ""
-            parts.append(_character(text, also))
-    return "".join(parts)
-
-
-def _backslashes(count: int) -> str:
-    """So many backslashes, each escaped up to three times over, or percent-encoded."""
-    return f"(?:\\\\{{{count},{8 * count}}}|(?:%(?i:5c)){{{count},{2 * count}}})"
-
-
-def _character(character: str, also: str) -> str:
-    """Every way to write one character: itself, escaped for JSON, Python, YAML or HTML, or percent-encoded."""
-    number = ord(character)
-    units = character.encode("utf-16-be", "surrogatepass").hex()
-    unicode = "".join(f"\\\\{{1,8}}u(?i:{units[at : at + 4]})" for at in range(0, len(units), 4))
-    percent = "".join(f"%(?i:{byte:02x})" for byte in character.encode("utf-8", "surrogatepass"))
-    ways = [f"\\\\{{0,8}}{re.escape(character)}", unicode, percent, f"&#(?:0*{number}|[xX]0*(?i:{number:x}));"]
-    if also:
-        ways.append(re.escape(also))
-    if character in ESCAPES:
-        ways.append(f"\\\\{{1,8}}{ESCAPES[character]}")
-    if character == " ":
-        ways.append("\\+")
-    if character == "'":
-        ways += ["''", "&apos;"]
-    if number > 0xFFFF:
-        ways.append(f"\\\\{{1,8}}U(?i:{number:08x})")
-    if number < 256:
-        ways.append(f"\\\\{{1,8}}x(?i:{number:02x})")
-    if number in codepoint2name:
-        ways.append(f"&{codepoint2name[number]};")
-    return f"(?:{'|'.join(ways)})"
+def _windows(found: Sequence[Needle], text: str) -> list[tuple[int, int]]:
+    """The parts of the text around anchors, where whole needles may be."""
+    windows: list[tuple[int, int]] = []
+    for needle in found:
+        if len(needle.anchor) < RARE or len(text) <= WIDEST * needle.length:
+            return [(0, len(text))]
+        # Each search costs as much as the anchor is long, so those that overlap are left to the window around them.
+        around, at = (needle.length + 1) * WIDEST, 0
+        while (at := text.find(needle.anchor, at)) >= 0:
+            windows.append((max(0, at - around), min(len(text), at + around)))
+            at += len(needle.anchor)
+    return _joined(windows)
 
 
 def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

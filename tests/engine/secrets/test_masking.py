@@ -5,7 +5,11 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -204,3 +208,141 @@ def test_values_without_secrets_stay_as_they_are(value: object) -> None:
 
     assert mask.json(value) == value
     assert mask.json_text(json.dumps(value)) == json.dumps(value)
+
+
+# What a secret or a text may cost
+
+COSTLY = {
+    "backslashes before signs": ("\\!" * 3333 + "Q1", ("\\" * 8 + "!") * 3333 + "X Q1"),
+    "backslashes": ("\\" * 9998 + "Q1", ("\\" * 9000 + "X") * 50 + "Q1"),
+    "an anchor that overlaps itself": ("a" * 5000 + "é" + "a" * 4999, "a" * 1_000_000),
+    "beginnings before cuts": ("a" * 9999 + "b", ("a" * 9990 + "...") * 50),
+    "no letter": ("é" * 10_000, "é" * 500_000),
+    "percent": ("%25" * 3000 + "Z1", "%25" * 100_000 + "Z1"),
+    "entities": ("&amp;" * 2000, "&amp;" * 100_000),
+    "zeros": ("&#" + "0" * 9000, "&#" + "0" * 500_000),
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_no_secret_and_no_text_makes_masking_long(name: str) -> None:
+    assert is_within_limits(
+        f"from test_masking import COSTLY, Mask; Mask([COSTLY[{name!r}][0]]).json_text(COSTLY[{name!r}][1])"
+    )
+
+
+def test_the_mask_of_the_longest_secret_inputs_is_small() -> None:
+    assert is_within_limits(
+        "from test_masking import Mask; [Mask(['é' * 10_000 + str(n)]).text('é') for n in range(20)]"
+    )
+
+
+def is_within_limits(code: str) -> bool:
+    """Whether it ends within ten seconds of processor time and 400 MB, in a process of its own."""
+    limits = (
+        "import resource as r; r.setrlimit(r.RLIMIT_CPU, (10, 10)); r.setrlimit(r.RLIMIT_AS, (400 << 20, 400 << 20)); "
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    command = [sys.executable, "-c", limits + code]
+    return subprocess.run(command, env={"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}).returncode == 0
+
+
+# Secrets that were cut before they were masked
+
+LONG = "ghp_AbCdEfGhIjKlMnOpQrSt/vWx Yz0123é56789"
+
+
+@pytest.mark.parametrize("length", [8, 9, 20, 37, 40])
+@pytest.mark.parametrize(
+    "encode", [str, json.dumps, lambda text: quote(text, safe=""), lambda text: text.encode().hex()]
+)
+def test_the_beginning_of_a_secret_is_masked_before_a_cut(length: int, encode: Callable[[str], str]) -> None:
+    start = encode(LONG[:length]).strip('"')
+
+    for text in (f"said: {start}... (4096 characters)", f'string ("{start}...) cannot be parsed, not "{start}..."'):
+        masked = Mask([LONG]).text(text)
+        assert start not in masked
+        assert masked.startswith(text[: text.index(start)] + "***...")
+        assert json.loads(Mask([LONG]).json_text(json.dumps([text]))) == [masked]
+
+
+@pytest.mark.parametrize("cut", ["\\", "\\u00", "\\u00e", "%", "%C", "\ufffd"])
+def test_a_cut_through_an_escape_does_not_hide_a_beginning(cut: str) -> None:
+    assert Mask(["ghp_AbCdéxyz"]).text(f"said: ghp_AbCd{cut}... more") == "said: ***... more"
+    assert Mask(["pass&word%long"]).text("said: pass&word...") == "said: ***..."
+
+
+def test_basic_authentication_is_masked_before_a_cut() -> None:
+    header = base64.b64encode(b"bob:canary-4711-and-more").decode()[:20]
+
+    assert (
+        Mask(["canary-4711-and-more"], [("bob", "canary-4711-and-more")]).text(f"Basic {header}...") == "Basic ***..."
+    )
+
+
+def test_what_only_begins_like_a_secret_stays() -> None:
+    mask = Mask(["https://hooks.example.com/T000"])
+
+    assert mask.text("https://hooks.example.com is up...") == "https://hooks.example.com is up..."
+    assert mask.text("https://hooks.example.com") == "https://hooks.example.com"
+    assert mask.text("https:/...") == "https:/..."
+
+
+def test_a_secret_in_the_place_of_a_host_is_masked_as_hosts_are_shown() -> None:
+    assert Mask(["ghp_AbCdEfGh"]).text("GET ghp_abcdefgh.invalid: not known") == "GET ***.invalid: not known"
+
+
+# Spellings of jq, shells and tables
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [
+        ('pa"ss"word', '"x","pa""ss""word"'),
+        ("pa'ss'word", "echo 'pa'\\''ss'\\''word'"),
+        ("ca\anary\v\x1b\0end\x85\u2028\u2029\xa0.", '"ca\\anary\\v\\e\\0end\\N\\L\\P\\_."'),
+        ('pa"ss\\wo\nrd', json.dumps(json.dumps(json.dumps(json.dumps('pa"ss\\wo\nrd'))))),
+    ],
+)
+def test_a_secret_is_masked_as_programs_write_it(secret: str, text: str) -> None:
+    for mask in (Mask([secret]).text, lambda text: json.loads(Mask([secret]).json_text(json.dumps(text)))):
+        masked = mask(f"before {text} after")
+        assert MASK in masked
+        assert "ss" not in masked
+        assert "nary" not in masked
+
+
+@pytest.mark.parametrize("secret", ["\\" * 4, '""""', "''''x", "\\\\\\n"])
+def test_a_secret_of_hardly_anything_masks_no_single_sign(secret: str) -> None:
+    text = 'it\'s \\n "so" \\\\ x n'
+
+    assert Mask([secret]).text(text) == text
+    assert Mask([secret]).text(f"a {secret} b") == "a *** b"
+
+
+ODD = st.text(st.sampled_from("\\%&u0x41dn\"'+ amlät🔑Z"), min_size=4, max_size=12)
+
+
+@given(st.data())
+def test_a_secret_is_masked_whichever_way_each_character_is_written(data: st.DataObject) -> None:
+    secret = data.draw(ODD.filter(lambda text: len(text.strip()) >= 4))
+    written = "".join(data.draw(st.sampled_from(ways(character))) for character in secret)
+
+    masked = Mask([secret]).text(f"before={written} after")
+
+    assert MASK in masked
+    assert written not in masked
+
+
+def ways(character: str) -> list[str]:
+    if character in "%&" or (character.isascii() and character.isalnum()):
+        return {"%": ["%", "%25"], "&": ["&", "&amp;"]}.get(character, [character])
+    if character == "\\":
+        return ["\\" * count for count in range(1, 9)] + ["%5c", "%5C"]
+    number, units = ord(character), character.encode("utf-16-be").hex()
+    found = ["\\" * count + character for count in range(9)] + [f"&#{number};", f"&#x0{number:X};"]
+    found.append("".join(f"%{byte:02X}" for byte in character.encode()))
+    found += ["".join(f"{chr(92) * n}u{units[at : at + 4]}" for at in range(0, len(units), 4)) for n in (1, 2, 4)]
+    return found + {" ": ["+"], "'": ["''", "&apos;"], "ä": ["\\xe4", "&auml;"], "🔑": ["\\U0001f511"]}.get(
+        character, []
+    )
