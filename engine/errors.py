@@ -12,7 +12,7 @@ OctoflowError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -204,6 +204,12 @@ class InputsInvalid(Invalid):
         sentences = "; ".join(f"`{name}` {message}" for name, message in shown)
         details = [{"field": name, "message": message} for name, message in shown]
         super().__init__(f"The inputs of {flow} cannot be used: {sentences}{more}.", details=details)
+        self.flow = flow
+        self.problems = list(problems)
+
+    def masked(self, mask: Callable[[str], str]) -> InputsInvalid:
+        """The same without secrets, which a document may declare among what is allowed."""
+        return InputsInvalid(self.flow, [(mask(name), mask(message)) for name, message in self.problems])
 
 
 class RequestInvalid(Invalid):

@@ -107,7 +107,10 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class FlowInputs:
-    """What a document declares; `digest` and `characters` are those of its text."""
+    """What a document declares; `digest` and `characters` are those of its text, but where it is masked.
+
+    `digest` is then another one for each way to mask it.
+    """
 
     path: str
     name: str

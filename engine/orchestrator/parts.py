@@ -7,7 +7,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from engine.clock import Clock, new_id
-from engine.errors import DatabaseRefused, Draining, RequestInvalid
+from engine.errors import DatabaseRefused, Draining, InputsInvalid, RequestInvalid
 from engine.models.input_values import read_inputs, refuse_secrets
 from engine.models.job import Job, Json, NewJob, Source, StepRow
 from engine.orchestrator.part import Part
@@ -73,9 +73,12 @@ class Parts:
         key, flow = checked.document.path, checked.flow
         secrets: dict[str, str] | None = None
         if flow.inputs:
-            if source is Source.SCHEDULE:
-                refuse_secrets(key, flow.inputs, data)
-            values = read_inputs(key, flow.inputs, data)
+            try:
+                if source is Source.SCHEDULE:
+                    refuse_secrets(key, flow.inputs, data)
+                values = read_inputs(key, flow.inputs, data)
+            except InputsInvalid as error:
+                raise error.masked(self._secrets.mask().text) from None
             data, secrets = values.shown, values.secrets
         job = NewJob(
             id=id or new_id(self.clock.now()),

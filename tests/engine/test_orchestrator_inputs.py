@@ -148,3 +148,20 @@ def test_an_entry_of_config_yml_that_does_not_fit_is_told_with_its_line(engine, 
 def test_what_is_declared_is_listed_also_for_a_limited_key(engine):
     assert [each.path for each in engine.declared_inputs()] == ["flow.yml", "must.yml", "secret.yml"]
     assert [each.path for each in engine.limited_to("m*").declared_inputs()] == ["must.yml"]
+
+
+def test_no_reader_gets_a_secret_that_a_document_declares(engine, data):
+    word = "TopSecretWordOfTheFile-4711-with-more-than-fifty-characters-in-it"
+    entry = f"{{name: host, default: {word}, enum: [{word}, b], description: not {word}}}"
+    (data / "flows/said.yml").write_text(f"name: Of {word}\ndescription: '{word}'\ninputs: [{entry}]\n{STEPS}")
+    before = engine.declared_inputs()
+    (data / "secrets.yml").write_text(f"- {{name: x, type: token, token: {word}}}\n")
+
+    with pytest.raises(InputsInvalid) as caught:
+        engine.launch("said.yml", {"host": "c"})
+
+    assert "TopSecret" not in f"{caught.value} {caught.value.details} {engine.declared_inputs()}"
+    assert caught.value.details == [{"field": "host", "message": 'must be one of "***..., "b"'}]
+    assert [each.digest for each in before][:2] == [each.digest for each in engine.declared_inputs()][:2]
+    assert {each.digest for each in before} != {each.digest for each in engine.declared_inputs()}
+    assert engine.job(engine.launch("said.yml"))[0].data == {"host": "***"}
