@@ -28,11 +28,11 @@ CACHED_US = 20
 class Compiling:
     """Compiles the expressions of a document as the process does that checks them."""
 
-    def problems(self, sources: list[Source]) -> tuple[dict[str, list[Problem]], bool]:
+    def problems(self, sources: list[Source]) -> tuple[dict[str, list[Problem]], str | None]:
         faults = [fault_of(*each.code) for source in sources for each in source.expressions()]
         if any(faults):
             raise RuntimeError(f"the flow has faults: {faults}")
-        return {}, True
+        return {}, None
 
 
 def figures(folder: Path, quick: bool) -> Iterator[Row]:
