@@ -212,6 +212,7 @@ def test_only_so_many_wait_for_a_check(world, monkeypatch):
 
     assert (answer.status_code, answer.json["code"]) == (503, "busy")
     assert "wait for that already" in answer.json["error"]
+    assert validated(world, QUICK)["valid"]  # Whoever has had a turn has left the room.
 
 
 def test_a_limited_key_is_told_nothing_of_the_flows_of_others(world):
